@@ -10,8 +10,8 @@ struct reader reader_over(const void *data, size_t size_bytes)
 	/* Arithmetic on NULL is undefined even where nothing is read. */
 	static const uint8_t nothing[1];
 
-	return (struct reader){ .data = data ? data : nothing,
-				.size_bytes = data ? size_bytes : 0 };
+	return (struct reader){.data = data ? data : nothing,
+			       .size_bytes = data ? size_bytes : 0};
 }
 
 size_t reader_left(const struct reader *r)
@@ -115,8 +115,8 @@ void reader_expect(struct reader *r, const void *bytes, size_t size_bytes)
 
 struct writer writer_over(void *data, size_t size_bytes)
 {
-	return (struct writer){ .data = data,
-				.size_bytes = data ? size_bytes : 0 };
+	return (struct writer){.data = data,
+			       .size_bytes = data ? size_bytes : 0};
 }
 
 uint8_t *writer_room(struct writer *w, size_t size_bytes)

@@ -3,6 +3,8 @@
  * derp: frames of Tailscale's relay protocol, version 2, and the HTTP upgrade
  * that opens it. Sans I/O: bytes of a TCP stream go in, whole frames come out.
  * Frame: type (1), length (4, big-endian), body.
+ * The program calls libsodium's sodium_init() once before it makes or opens
+ * client and server info.
  */
 #ifndef NATRIG_WIRE_DERP_H
 #define NATRIG_WIRE_DERP_H

@@ -5,6 +5,7 @@
  * magic "TS\xf0\x9f\x92\xac" (6), sender's disco public key (32), nonce (24),
  * box (X25519-XSalsa20-Poly1305) of: type (1), version (1) = 0, payload.
  * Trailing bytes of a payload are ignored. Randomness (the nonce) is given.
+ * The program calls libsodium's sodium_init() once before it seals or opens.
  */
 #ifndef NATRIG_WIRE_DISCO_H
 #define NATRIG_WIRE_DISCO_H

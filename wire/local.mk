@@ -9,4 +9,5 @@ libwire_a_SOURCES = \
 	wire/disco.c wire/disco.h \
 	wire/derp.c wire/derp.h \
 	wire/natpmp.c wire/natpmp.h \
+	wire/pcp.c wire/pcp.h \
 	wire/wireguard.c wire/wireguard.h

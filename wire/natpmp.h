@@ -30,8 +30,13 @@ struct natpmp_message {
 	uint32_t lifetime_s;	/* map */
 };
 
+/*
+ * 0, or -EBADMSG: another version, or cut short. An op beyond 2 is let pass; a
+ * failure may lack what comes after its epoch (RFC 6886 3.5).
+ */
 int natpmp_decode(const void *data, size_t size_bytes, struct natpmp_message *m,
 		  struct err *err);
+/* Bytes written, or -EMSGSIZE. */
 int natpmp_encode(const struct natpmp_message *m, void *out, size_t out_bytes);
 
 #endif

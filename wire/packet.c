@@ -255,12 +255,12 @@ int packet_decode(int link, const void *data, size_t size_bytes,
 	struct reader r = reader_over(data, size_bytes);
 	int ret;
 
-	*packet = (struct packet){ 0 };
+	*packet = (struct packet){0};
 	ret = read_link(&r, link, packet, err);
 	if (!ret && packet->ethertype == ETHERTYPE_IPV4)
 		ret = read_ipv4(&r, packet, err);
 	if (ret)
-		*packet = (struct packet){ 0 };
+		*packet = (struct packet){0};
 	return ret;
 }
 
@@ -324,9 +324,9 @@ static void write_ipv4(struct writer *w, const struct ip_fields *ip,
 	writer_u32(w, ip->src);
 	writer_u32(w, ip->dst);
 	if (!w->bad)
-		writer_patch_u16(w, start_bytes + 10,
-				 packet_checksum(w->data + start_bytes,
-						 IPV4_BYTES));
+		writer_patch_u16(
+			w, start_bytes + 10,
+			packet_checksum(w->data + start_bytes, IPV4_BYTES));
 }
 
 int packet_encode_udp(struct endpoint src, struct endpoint dst, uint8_t ttl,
@@ -334,7 +334,7 @@ int packet_encode_udp(struct endpoint src, struct endpoint dst, uint8_t ttl,
 		      void *out, size_t out_bytes)
 {
 	struct writer w = writer_over(out, out_bytes);
-	struct ip_fields ip = { src.ip, dst.ip, ip_id, ttl, PACKET_UDP };
+	struct ip_fields ip = {src.ip, dst.ip, ip_id, ttl, PACKET_UDP};
 	size_t udp_bytes = UDP_BYTES + payload_bytes;
 
 	/* Compared this way round, so that no size can wrap around. */
@@ -347,9 +347,9 @@ int packet_encode_udp(struct endpoint src, struct endpoint dst, uint8_t ttl,
 	writer_u16(&w, 0);
 	writer_bytes(&w, payload, payload_bytes);
 	if (!w.bad)
-		writer_patch_u16(&w, IPV4_BYTES + 6,
-				 udp_checksum(src, dst, w.data + IPV4_BYTES,
-					      udp_bytes));
+		writer_patch_u16(
+			&w, IPV4_BYTES + 6,
+			udp_checksum(src, dst, w.data + IPV4_BYTES, udp_bytes));
 	return writer_result(&w);
 }
 
@@ -359,8 +359,8 @@ int packet_encode_icmp_echo(uint8_t type, uint32_t src_ip, uint32_t dst_ip,
 {
 	struct writer w = writer_over(out, out_bytes);
 	/* The IP id is the sequence number: it tells echoes apart in a tap. */
-	struct ip_fields ip = { src_ip, dst_ip, seq, ICMP_DEFAULT_TTL,
-				PACKET_ICMP };
+	struct ip_fields ip = {src_ip, dst_ip, seq, ICMP_DEFAULT_TTL,
+			       PACKET_ICMP};
 
 	if (payload_bytes > UINT16_MAX - IPV4_BYTES - ICMP_BYTES)
 		return -EMSGSIZE;

@@ -41,16 +41,21 @@ enum attribute {
 	OTHER_ADDRESS = 0x802c
 };
 
+enum { UNKNOWN_MAX = 8 }; /* as many as struct stun_message holds */
+_Static_assert(sizeof(((struct stun_message *)0)->unknown_required) ==
+		       UNKNOWN_MAX * sizeof(uint16_t),
+	       "UNKNOWN_MAX is the array's size");
+
 static const uint32_t magic_cookie = 0x2112a442;
 static const uint32_t fingerprint_xor = 0x5354554e; /* "STUN" */
 
 /* What the loop over the attributes must remember. */
 struct decoding {
-	const uint8_t *data;	/* of the whole message */
+	const uint8_t *data; /* of the whole message */
 	struct stun_message *m;
-	bool xor_seen;		/* it wins over MAPPED-ADDRESS */
-	bool integrity_seen;	/* only FINGERPRINT counts after it */
-	bool last_seen;		/* FINGERPRINT: nothing may follow */
+	bool xor_seen;	     /* it wins over MAPPED-ADDRESS */
+	bool integrity_seen; /* only FINGERPRINT counts after it */
+	bool last_seen;	     /* FINGERPRINT: nothing may follow */
 };
 
 /* CRC-32 of ISO 3309, as FINGERPRINT wants it (RFC 8489 14.7). */
@@ -153,10 +158,7 @@ static void read_error_code(struct reader *r, struct stun_message *m)
 
 static void add_unknown(struct stun_message *m, uint16_t type)
 {
-	unsigned room = sizeof(m->unknown_required) /
-			sizeof(m->unknown_required[0]);
-
-	if (m->unknown_required_count < room)
+	if (m->unknown_required_count < UNKNOWN_MAX)
 		m->unknown_required[m->unknown_required_count++] = type;
 }
 
@@ -174,7 +176,7 @@ static void read_fingerprint(struct reader *r, struct decoding *d,
 /* Of an attribute that comes twice the first one counts (RFC 8489 14). */
 static void read_first_address(struct reader *r, struct endpoint *e)
 {
-	struct endpoint read = { 0 };
+	struct endpoint read = {0};
 
 	read_address(r, 0, &read);
 	if (!e->ip)
@@ -183,7 +185,7 @@ static void read_first_address(struct reader *r, struct endpoint *e)
 
 static void read_mapped(struct reader *r, struct decoding *d, bool is_xor)
 {
-	struct endpoint read = { 0 };
+	struct endpoint read = {0};
 
 	read_address(r, is_xor ? magic_cookie : 0, &read);
 	if (d->xor_seen || (!is_xor && d->m->mapped.ip))
@@ -204,8 +206,7 @@ static void read_change_request(struct reader *r, struct stun_message *m)
 {
 	if (reader_left(r) != 4)
 		r->bad = true;
-	m->change_request = reader_u32(r) &
-			    (STUN_CHANGE_IP | STUN_CHANGE_PORT);
+	m->change_request = reader_u32(r) & (STUN_CHANGE_IP | STUN_CHANGE_PORT);
 }
 
 static void read_unknown_attributes(struct reader *r, struct stun_message *m)
@@ -299,14 +300,15 @@ int stun_decode(const void *data, size_t size_bytes, struct stun_message *m,
 		struct err *err)
 {
 	struct reader r = reader_over(data, size_bytes);
-	struct decoding d = { .data = data, .m = m };
+	struct decoding d = {.data = data, .m = m};
 	uint16_t type, length;
 
-	*m = (struct stun_message){ 0 };
+	*m = (struct stun_message){0};
 	if (!stun_looks_like(data, size_bytes))
-		return err_set(err, EBADMSG,
-			       "no STUN header with a magic cookie in %zu bytes",
-			       size_bytes);
+		return err_set(
+			err, EBADMSG,
+			"no STUN header with a magic cookie in %zu bytes",
+			size_bytes);
 	type = reader_u16(&r);
 	length = reader_u16(&r);
 	reader_skip(&r, 4);
@@ -324,7 +326,8 @@ int stun_decode(const void *data, size_t size_bytes, struct stun_message *m,
 		if (r.bad)
 			return err_set(err, EBADMSG,
 				       "STUN attribute at byte %zu is "
-				       "malformed", at_bytes);
+				       "malformed",
+				       at_bytes);
 	}
 	return 0;
 }
@@ -368,7 +371,9 @@ static void write_error(struct writer *w, const struct stun_message *m)
 		writer_u8(w, (uint8_t)(m->error_code % 100));
 		write_text(w, m->error_reason, sizeof(m->error_reason));
 	}
-	if (m->class == STUN_ERROR && count) {
+	if (count > UNKNOWN_MAX)
+		w->bad = true;
+	if (m->class == STUN_ERROR && count && !w->bad) {
 		write_attribute(w, UNKNOWN_ATTRIBUTES, count * 2u);
 		for (unsigned i = 0; i < count; i++)
 			writer_u16(w, m->unknown_required[i]);

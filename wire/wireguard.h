@@ -33,14 +33,20 @@ struct wireguard_message {
 	uint8_t sealed_timestamp[28]; /* initiation: TAI64N 12 + tag 16 */
 	uint8_t sealed_nothing[16];   /* response */
 	uint8_t mac1[16], mac2[16];   /* initiation, response */
-	const uint8_t *packet;	      /* data: sealed packet, a view */
+	/* A view: the sealed packet (data), nonce and cookie (cookie). */
+	const uint8_t *packet;
 	size_t packet_bytes;
 };
 
 /* True for one of the four types with its exact (data: least) size. */
 bool wireguard_looks_like(const void *data, size_t size_bytes);
+/* 0, or -EBADMSG where wireguard_looks_like() is false. */
 int wireguard_decode(const void *data, size_t size_bytes,
 		     struct wireguard_message *m, struct err *err);
+/*
+ * Bytes written, -EMSGSIZE, or -EINVAL: an unknown type, or a packet whose size
+ * no message of its type has.
+ */
 int wireguard_encode(const struct wireguard_message *m, void *out,
 		     size_t out_bytes);
 

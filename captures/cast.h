@@ -50,7 +50,17 @@ int cast_from_json(const char *text, struct cast **cast, struct err *err);
 void cast_learn(struct cast *cast, const struct recording *rec);
 /* The names closest in spelling: NULL where none is near. */
 const char *cast_nearest(const struct cast *cast, const char *name);
-struct cast *cast_new(size_t count); /* zeroed nodes */
+struct cast *cast_new(size_t count); /* zeroed nodes, behind nobody */
+struct cast *cast_copy(const struct cast *cast); /* NULL: no memory */
+bool cast_has_ip(const struct cast_node *node, uint32_t ip);
+/* How many of ips, from the front, are outside (the rule of wan_ips). */
+unsigned cast_wan_count(const struct cast_node *node);
+/* Whether the vantage is the node's outside; hosts have nothing else. */
+bool cast_is_outside(const struct cast_node *node, const struct vantage *v);
+/* Slips of the fingers from A to B: letters more, less, wrong, swapped. */
+unsigned cast_distance(const char *a, const char *b);
+/* NAME is near enough to WORD and nearer than *BEST (updated; UINT_MAX). */
+bool cast_is_near(const char *word, const char *name, unsigned *best);
 void cast_free(struct cast *cast);
 
 #endif

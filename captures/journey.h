@@ -25,7 +25,8 @@ enum journey_kind {
 	JOURNEY_PORTMAP = 1 << 7,   /* NAT-PMP, PCP, SSDP, UPnP's SOAP */
 	JOURNEY_RELAY = 1 << 8,	    /* any packet frame over the relay: set
 				     * beside the kind of what it carries */
-	JOURNEY_ICMP_ERROR = 1 << 9
+	JOURNEY_ICMP_ERROR = 1 << 9,
+	JOURNEY_TCP = 1 << 10 /* a connection being opened: its SYN */
 };
 
 /* One sighting of the packet at a vantage. */

@@ -21,7 +21,7 @@
 struct recorder;
 
 struct recorder_stats {
-	uint64_t received; /* by all handles, kernel's count */
+	uint64_t received; /* by all handles, kernel's count; with dropped */
 	uint64_t dropped;  /* by the kernel, for want of room */
 	uint64_t written;  /* frames in the file */
 };
@@ -45,7 +45,14 @@ int recorder_open(struct recorder *r, struct err *err);
 /* Readable (epoll) when any vantage has a frame. */
 int recorder_fd(const struct recorder *r);
 
-/* Direction comes from the vantage's MAC. */
+/* The vantage with its link, and its MAC where none was given; or NULL. */
+const struct vantage *recorder_vantage(const struct recorder *r,
+				       unsigned index);
+
+/*
+ * Direction comes from the vantage's MAC. The frame has the number it has in
+ * the file; its data are valid during the call only.
+ */
 typedef void recorder_frame_fn(void *arg, const struct frame *frame);
 
 /*
@@ -70,5 +77,13 @@ int recorder_finish(struct recorder *r, int64_t offset_ns,
 
 /* Closes all handles in parallel and frees. NULL is legal. */
 void recorder_close(struct recorder *r);
+
+/*
+ * The same, but returns at once: threads close the handles behind the next
+ * scenario's back. recorder_wait_closed returns when all those of the process
+ * have ended, as it should before the process ends.
+ */
+void recorder_close_behind(struct recorder *r);
+void recorder_wait_closed(void);
 
 #endif

@@ -47,7 +47,7 @@ struct recording {
 	size_t vantage_count;
 	struct frame *frames; /* by time, then by number */
 	size_t frame_count;
-	char *comment; /* section header's opt_comment, or NULL */
+	char *comment; /* section header's first opt_comment, or NULL */
 	uint8_t *bytes; /* the file; frames point into it */
 	size_t bytes_size;
 };
@@ -57,8 +57,12 @@ struct recording {
  * then its address, else stays unknown.
  */
 int recording_read(const char *path, struct recording **rec, struct err *err);
+/* A file is read from its start, a pipe from where it is. */
 int recording_read_fd(int fd, const char *name, struct recording **rec,
 		      struct err *err);
+/* Copies the bytes of a file; NAME stands for it in messages. */
+int recording_parse(const void *bytes, size_t size_bytes, const char *name,
+		    struct recording **rec, struct err *err);
 void recording_free(struct recording *rec);
 
 #endif

@@ -20,11 +20,11 @@
 #define DERP_PROTOCOL_VERSION 2
 
 enum derp_type {
-	DERP_SERVER_KEY = 0x01,	   /* "DERP\U0001f511", key */
-	DERP_CLIENT_INFO = 0x02,   /* key, nonce, box of JSON */
-	DERP_SERVER_INFO = 0x03,   /* nonce, box of JSON */
-	DERP_SEND_PACKET = 0x04,   /* destination key, packet */
-	DERP_RECV_PACKET = 0x05,   /* source key, packet */
+	DERP_SERVER_KEY = 0x01,	 /* "DERP\U0001f511", key */
+	DERP_CLIENT_INFO = 0x02, /* key, nonce, box of JSON */
+	DERP_SERVER_INFO = 0x03, /* nonce, box of JSON */
+	DERP_SEND_PACKET = 0x04, /* destination key, packet */
+	DERP_RECV_PACKET = 0x05, /* source key, packet */
 	DERP_KEEP_ALIVE = 0x06,
 	DERP_NOTE_PREFERRED = 0x07, /* one byte */
 	DERP_PEER_GONE = 0x08,	    /* key, reason */

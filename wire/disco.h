@@ -20,21 +20,17 @@
 #define DISCO_HEADER_BYTES (6 + DISCO_KEY_BYTES + DISCO_NONCE_BYTES)
 #define DISCO_MAX_BYTES 1400
 
-enum disco_type {
-	DISCO_PING = 1,
-	DISCO_PONG = 2,
-	DISCO_CALL_ME_MAYBE = 3
-};
+enum disco_type { DISCO_PING = 1, DISCO_PONG = 2, DISCO_CALL_ME_MAYBE = 3 };
 
 struct disco_message {
 	uint8_t type; /* enum disco_type, or another value when decoded */
-	uint8_t txid[DISCO_TXID_BYTES];	    /* ping, pong */
-	bool has_node_key;		    /* ping */
-	uint8_t node_key[DISCO_KEY_BYTES];  /* ping */
-	size_t padding_bytes;		    /* ping */
-	struct endpoint observed;	    /* pong: source that the ping had */
+	uint8_t txid[DISCO_TXID_BYTES];	   /* ping, pong */
+	bool has_node_key;		   /* ping */
+	uint8_t node_key[DISCO_KEY_BYTES]; /* ping */
+	size_t padding_bytes;		   /* ping */
+	struct endpoint observed;	   /* pong: source that the ping had */
 	struct endpoint endpoints[DISCO_MAX_ENDPOINTS]; /* call-me-maybe */
-	unsigned endpoint_count;	    /* IPv6 ones are skipped */
+	unsigned endpoint_count; /* IPv6 ones are skipped */
 };
 
 /* True where the magic is there and the size holds a header and a box. */

@@ -20,16 +20,21 @@ enum packet_link {
 };
 
 enum { PACKET_ICMP = 1, PACKET_TCP = 6, PACKET_UDP = 17 };
-enum { TCP_FLAG_FIN = 1, TCP_FLAG_SYN = 2, TCP_FLAG_RST = 4, TCP_FLAG_ACK = 16 };
+enum {
+	TCP_FLAG_FIN = 1,
+	TCP_FLAG_SYN = 2,
+	TCP_FLAG_RST = 4,
+	TCP_FLAG_ACK = 16
+};
 
 struct packet {
 	uint8_t eth_src[6], eth_dst[6]; /* zero where the link has none */
 	uint16_t ethertype;
 	/* All below only where is_ipv4; ports only where has_ports. */
 	bool is_ipv4;
-	bool has_ports;		 /* UDP or TCP, first fragment, header whole */
-	bool is_fragment;	 /* any fragment of a fragmented datagram */
-	bool truncated;		 /* capture holds less than the IP length says */
+	bool has_ports;	  /* UDP or TCP, first fragment, header whole */
+	bool is_fragment; /* any fragment of a fragmented datagram */
+	bool truncated;	  /* capture holds less than the IP length says */
 	uint8_t ip_proto;
 	uint8_t ttl;
 	uint16_t ip_id;

@@ -23,7 +23,8 @@
 
 enum pcp_op { PCP_ANNOUNCE = 0, PCP_MAP = 1, PCP_PEER = 2 };
 
-enum pcp_result { /* RFC 6887 7.4 */
+/* RFC 6887 7.4 */
+enum pcp_result {
 	PCP_SUCCESS = 0,
 	PCP_UNSUPP_VERSION = 1,
 	PCP_NOT_AUTHORIZED = 2,

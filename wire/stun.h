@@ -27,7 +27,7 @@ struct stun_message {
 	enum stun_class class;
 	uint16_t method;
 	uint8_t txid[STUN_TXID_BYTES];
-	struct endpoint mapped;		 /* XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS */
+	struct endpoint mapped; /* XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS */
 	struct endpoint response_origin; /* RFC 5780; ip 0: absent */
 	struct endpoint other_address;	 /* RFC 5780; ip 0: absent */
 	uint32_t change_request;	 /* STUN_CHANGE_* bits */
@@ -36,8 +36,8 @@ struct stun_message {
 	uint16_t error_code;		 /* 300..699; 0: absent */
 	char error_reason[64];
 	char software[64];
-	bool fingerprint;		/* present (and right, when decoded) */
-	uint16_t unknown_required[8];	/* comprehension-required, not known */
+	bool fingerprint;	      /* present (and right, when decoded) */
+	uint16_t unknown_required[8]; /* comprehension-required, not known */
 	unsigned unknown_required_count;
 };
 

@@ -24,11 +24,11 @@ enum wireguard_type {
 };
 
 struct wireguard_message {
-	uint8_t type;	       /* enum wireguard_type */
-	uint32_t sender;       /* initiation, response */
-	uint32_t receiver;     /* response, cookie, data */
-	uint64_t counter;      /* data */
-	uint8_t ephemeral[32]; /* initiation, response */
+	uint8_t type;		      /* enum wireguard_type */
+	uint32_t sender;	      /* initiation, response */
+	uint32_t receiver;	      /* response, cookie, data */
+	uint64_t counter;	      /* data */
+	uint8_t ephemeral[32];	      /* initiation, response */
 	uint8_t sealed_static[48];    /* initiation: key 32 + tag 16 */
 	uint8_t sealed_timestamp[28]; /* initiation: TAI64N 12 + tag 16 */
 	uint8_t sealed_nothing[16];   /* response */

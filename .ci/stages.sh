@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The stages of .ci/run: `stages.sh FUNCTION WORK_DIR` from the tree's root.
+# Exit status 77: the stage has nothing to do here, and said why.
+#
+# Functions are called by their name in an argument:
+# shellcheck disable=SC2317
+set -euo pipefail
+
+source_dir=$PWD
+work=$2
+jobs=$(nproc)
+
+skip() {
+	printf 'skipped: %s\n' "$*"
+	exit 77
+}
+
+need() {
+	command -v "$1" >/dev/null || skip "$1 is not installed"
+}
+
+# build_in NAME OPTION...: configures and builds in a directory of its own, and
+# stays in it.
+build_in() {
+	local dir=$work/$1
+	shift
+	[ -x configure ] || ./autogen.sh
+	mkdir -p "$dir"
+	cd "$dir"
+	"$source_dir/configure" --quiet "$@" >configure.log 2>&1 || {
+		tail -n 30 configure.log
+		return 1
+	}
+	make -s -j "$jobs"
+}
+
+# Runs the Check programs; shows Check's closing line of each. "$@": how make
+# is run.
+check_with() {
+	local status=0
+	"$@" -s -j "$jobs" check VERBOSE=1 || status=$?
+	find . -path '*/tests/check_*.log' -exec grep -h '%: Checks:' {} +
+	return "$status"
+}
+
+pytest_with() {
+	"$@" /usr/bin/python3 -m pytest -p no:cacheprovider -q "${pytest_args[@]}"
+}
+
+quickstart_test() {
+	./quickstart test
+}
+
+packages() {
+	./quickstart ci
+}
+
+# A throw-away copy, and a user who may nothing.
+unprivileged() {
+	[ "$(id -u)" -eq 0 ] || skip "all of this run is unprivileged"
+	local status=0 copy=$work/unprivileged
+	local nobody=(setpriv --reuid=nobody --regid=nogroup --clear-groups
+		--inh-caps=-all env HOME="$copy" USER=nobody)
+	cp -a "$source_dir" "$copy"
+	chown -R nobody:nogroup "$copy"
+	cd "$copy"
+	check_with "${nobody[@]}" make -C build || status=$?
+	pytest_args=(-n auto -m "not alone" tests scenarios)
+	pytest_with "${nobody[@]}" || status=$?
+	pytest_args=(-m alone tests)
+	pytest_with "${nobody[@]}" || status=$?
+	return "$status"
+}
+
+gcc_build() {
+	build_in gcc --enable-werror CC=gcc
+	make -s -j "$jobs" check TESTS=
+}
+
+clang_build() {
+	need clang
+	build_in clang --enable-werror CC=clang
+	make -s -j "$jobs" check TESTS=
+}
+
+sanitizers() {
+	build_in sanitizers --enable-sanitizers CFLAGS='-g -O1'
+	check_with make
+	cd "$source_dir"
+	pytest_args=(-n auto scenarios tests/test_verify_show.py)
+	pytest_with env NATRIG="$work/sanitizers/natrig"
+}
+
+# In one process (CK_FORK=no), so that valgrind sees what the tests do.
+memcheck() {
+	need valgrind
+	build_in memcheck CFLAGS='-g -O1'
+	export CK_FORK=no CK_TIMEOUT_MULTIPLIER=20
+	check_with make LOG_COMPILER='valgrind --quiet --error-exitcode=99 --leak-check=full'
+}
+
+distribution() {
+	build_in distribution
+	make -s distcheck
+}
+
+coverage() {
+	need gcovr
+	build_in coverage --enable-coverage CFLAGS='-g'
+	check_with make
+	(
+		cd "$source_dir"
+		pytest_args=(-n auto scenarios tests/test_cli.py
+			tests/test_verify_show.py)
+		pytest_with env NATRIG="$work/coverage/natrig"
+	)
+	make -s coverage
+}
+
+shell_scripts() {
+	need shellcheck
+	shellcheck quickstart .ci/run .ci/stages.sh autogen.sh
+}
+
+"$1"

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "harness/commands.h"
+#include "harness/pool.h"
+#include "harness/report.h"
+#include "netns/clock.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char help[] =
+	"Usage: natrig run [OPTION]... FILE|FOLDER...\n"
+	"\n"
+	"Runs scenarios: builds each lab, does its steps, records every link,\n"
+	"and says from the recording whether the scenario holds.\n"
+	"\n"
+	"  -j, --jobs N     labs at once (default: one a CPU)\n"
+	"      --json       one JSON object on standard output instead of text\n"
+	"      --tap        TAP 14 on standard output instead of text\n"
+	"      --junit FILE a JUnit report into FILE, besides\n"
+	"      --keep DIR   keep the recordings, DIR/SCENARIO.pcapng\n"
+	"      --real-time  wait timers out instead of skipping idle time\n"
+	"      --client K   run every host's client as K (now: model)\n"
+	"  -v, --verbose    each step and statement, also of what holds\n"
+	"  -q, --quiet      no progress line\n"
+	"  -h, --help       this\n"
+	"\n"
+	"Exit status: 0 every scenario holds; 1 one falls short; 2 usage or a\n"
+	"bad scenario; 3 this machine cannot run it; 130 interrupted.\n";
+
+struct options {
+	unsigned jobs;
+	bool json, tap, real_time, verbose, quiet;
+	const char *junit, *keep, *client;
+};
+
+struct session {
+	struct options options;
+	struct report_style style;
+	uint64_t start_us;
+	bool progress_shown;
+	unsigned columns; /* of stderr, for the progress line */
+};
+
+static int read_options(int argc, char **argv, struct options *o)
+{
+	static const struct option options[] = {
+		{"jobs", required_argument, NULL, 'j'},
+		{"json", no_argument, NULL, 'J'},
+		{"tap", no_argument, NULL, 'T'},
+		{"junit", required_argument, NULL, 'U'},
+		{"keep", required_argument, NULL, 'K'},
+		{"real-time", no_argument, NULL, 'R'},
+		{"client", required_argument, NULL, 'C'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"quiet", no_argument, NULL, 'q'},
+		{"help", no_argument, NULL, 'h'},
+		{0}};
+	char *end;
+	int c;
+
+	while ((c = getopt_long(argc, argv, ":j:vqh", options, NULL)) != -1)
+		switch (c) {
+		case 'j':
+			o->jobs = (unsigned)strtoul(optarg, &end, 10);
+			if (*end || !o->jobs || o->jobs > 1024)
+				return usage_error("run",
+						   "--jobs wants a number from "
+						   "1 to 1024, not '%s'",
+						   optarg);
+			break;
+		case 'J':
+			o->json = true;
+			break;
+		case 'T':
+			o->tap = true;
+			break;
+		case 'U':
+			o->junit = optarg;
+			break;
+		case 'K':
+			o->keep = optarg;
+			break;
+		case 'R':
+			o->real_time = true;
+			break;
+		case 'C':
+			o->client = optarg;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'q':
+			o->quiet = true;
+			break;
+		case 'h':
+			print_help(help);
+			exit(EXIT_HOLDS);
+		default:
+			return bad_option("run", argv, options);
+		}
+	if (o->json && o->tap)
+		return usage_error("run", "--json and --tap exclude each other");
+	if (o->client && strcmp(o->client, "model"))
+		return usage_error("run", "unknown client '%s'; this build "
+				   "has: model", o->client);
+	if (optind == argc)
+		return usage_error("run", "which scenario? Name a file or a "
+				   "folder");
+	return 0;
+}
+
+/* --- what is shown while it runs ------------------------------------------ */
+
+static void clear_progress(struct session *s)
+{
+	if (s->progress_shown)
+		fputs("\r\033[K", stderr);
+	s->progress_shown = false;
+}
+
+static void on_result(void *arg, const json_t *result)
+{
+	struct session *s = arg;
+
+	if (s->options.json || s->options.tap)
+		return;
+	clear_progress(s);
+	report_text(result, &s->style, stdout);
+	fflush(stdout);
+}
+
+static void on_progress(void *arg, const struct pool_progress *p)
+{
+	struct session *s = arg;
+	double spent_s = (double)(clock_real_us() - s->start_us) / 1e6;
+	const char *base = strrchr(p->file, '/');
+	char line[512], left[32] = "";
+
+	if (s->options.quiet || !isatty(STDERR_FILENO) || !p->running)
+		return;
+	if (p->done)
+		snprintf(left, sizeof(left), ", %.0f s left",
+			 spent_s / p->done * (p->total - p->done));
+	snprintf(line, sizeof(line),
+		 "%u of %u done, %u running, %u failed%s | %s: %s (%.1f s)",
+		 p->done, p->total, p->running, p->failed, left,
+		 base ? base + 1 : p->file, p->what, (double)p->lab_us / 1e6);
+	fprintf(stderr, "\r\033[K%.*s", (int)(s->columns ? s->columns - 1 : 79),
+		line);
+	fflush(stderr);
+	s->progress_shown = true;
+}
+
+/* --- recordings ----------------------------------------------------------- */
+
+static void base_name(const char *path, char *name, size_t size)
+{
+	const char *base = strrchr(path, '/');
+	char *dot;
+
+	snprintf(name, size, "%s", base ? base + 1 : path);
+	dot = strrchr(name, '.');
+	if (dot)
+		*dot = '\0';
+}
+
+/* Two scenarios of one name get their whole paths, with dashes. */
+static void name_recording(const struct scenario_list *list, unsigned i,
+			   const char *keep, char *path, size_t size)
+{
+	char name[256], other[256];
+
+	base_name(list->list[i]->file, name, sizeof(name));
+	for (unsigned k = 0; k < list->count; k++) {
+		base_name(list->list[k]->file, other, sizeof(other));
+		if (k == i || strcmp(name, other))
+			continue;
+		snprintf(name, sizeof(name), "%s", list->list[i]->file);
+		for (char *c = name; *c; c++)
+			if (*c == '/')
+				*c = '-';
+		break;
+	}
+	snprintf(path, size, "%s/%s.pcapng", keep, name);
+}
+
+static struct pool_job *make_jobs(const struct scenario_list *list,
+				  const struct options *o)
+{
+	struct pool_job *jobs = calloc(list->count, sizeof(*jobs));
+
+	for (unsigned i = 0; jobs && i < list->count; i++) {
+		jobs[i].scenario = list->list[i];
+		if (o->keep)
+			name_recording(list, i, o->keep, jobs[i].recording,
+				       sizeof(jobs[i].recording));
+	}
+	return jobs;
+}
+
+/* --- the end --------------------------------------------------------------- */
+
+static int write_junit(const struct session *s, const json_t *results,
+		       double wall_s)
+{
+	FILE *f = fopen(s->options.junit, "w");
+	int ret = -1;
+
+	if (f) {
+		ret = report_junit(results, wall_s, f);
+		if (fclose(f))
+			ret = -1;
+	}
+	if (ret)
+		fprintf(stderr, "natrig run: cannot write %s: %s\n",
+			s->options.junit, strerror(errno));
+	return ret;
+}
+
+static int write_reports(struct session *s, json_t *results)
+{
+	double wall_s = (double)(clock_real_us() - s->start_us) / 1e6;
+	int ret = 0;
+
+	clear_progress(s);
+	if (s->options.json)
+		ret = report_json(results, stdout);
+	else if (s->options.tap)
+		ret = report_tap(results, stdout);
+	else
+		report_text_summary(results, wall_s, &s->style, stdout);
+	if (s->options.junit && write_junit(s, results, wall_s))
+		return EXIT_USAGE;
+	if (fflush(stdout) || ret) {
+		fprintf(stderr, "natrig run: cannot write the report: %s\n",
+			strerror(errno));
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+static int exit_status(const json_t *results)
+{
+	int status = EXIT_HOLDS;
+	size_t i;
+	json_t *result;
+
+	json_array_foreach(results, i, result) {
+		const char *verdict =
+			json_string_value(json_object_get(result, "verdict"));
+
+		if (!strcmp(verdict, "falls-short"))
+			return EXIT_FALLS_SHORT;
+		if (strcmp(verdict, "holds"))
+			status = EXIT_CANNOT_RUN;
+	}
+	return status;
+}
+
+static int run_all(struct session *s, const struct scenario_list *list)
+{
+	struct pool_config config = {.job_count = list->count,
+				     .workers = s->options.jobs,
+				     .real_time = s->options.real_time,
+				     .on_result = on_result,
+				     .on_progress = on_progress,
+				     .arg = s};
+	struct pool_job *jobs = make_jobs(list, &s->options);
+	json_t *results = NULL;
+	struct err err = {0};
+	int ret, status;
+
+	if (!jobs)
+		return EXIT_CANNOT_RUN;
+	config.jobs = jobs;
+	s->start_us = clock_real_us();
+	ret = pool_run(&config, &results, &err);
+	if (ret && ret != -EINTR) {
+		clear_progress(s);
+		fprintf(stderr, "natrig: this machine cannot run a lab: %s\n"
+			"natrig: see natrig doctor\n", err.text);
+		status = EXIT_CANNOT_RUN;
+	} else {
+		status = write_reports(s, results);
+		if (!status)
+			status = ret ? EXIT_INTERRUPTED : exit_status(results);
+	}
+	json_decref(results);
+	free(jobs);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct session s = {0};
+	struct scenario_list list;
+	int status = read_options(argc, argv, &s.options);
+
+	if (status)
+		return status;
+	if (s.options.keep && mkdir(s.options.keep, 0777) && errno != EEXIST)
+		return usage_error("run", "cannot make the folder %s: %s",
+				   s.options.keep, strerror(errno));
+	status = read_scenarios(argv + optind, argc - optind, &list);
+	if (status)
+		return status;
+	s.style.colour = want_colour(stdout);
+	s.style.columns = columns_of(stdout);
+	s.style.detail = s.options.verbose || list.count == 1;
+	s.columns = columns_of(stderr);
+	status = run_all(&s, &list);
+	free_scenarios(&list);
+	return status;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of the driver share; for nobody else. */
+#ifndef NATRIG_HARNESS_DRIVER_PRIVATE_H
+#define NATRIG_HARNESS_DRIVER_PRIVATE_H
+
+#include "harness/conn.h"
+#include "harness/driver.h"
+#include "harness/raw.h"
+#include "harness/server.h"
+#include "harness/upnp.h"
+
+enum actor_kind { ACTOR_CLIENT, ACTOR_STUN, ACTOR_RELAY, ACTOR_CONTROL };
+
+struct actor;
+
+/* What epoll hands back: which descriptor of which actor. */
+enum watch_kind {
+	WATCH_RECORDER,
+	WATCH_INTERRUPT,
+	WATCH_UPNP,
+	WATCH_LISTENER,
+	WATCH_UDP,
+	WATCH_CONN
+};
+
+struct watch {
+	enum watch_kind kind;
+	struct actor *actor;
+	struct conn *conn;
+	int fd;
+	uint16_t port; /* WATCH_UDP */
+};
+
+struct watched_conn {
+	struct watch watch;
+	struct conn *conn;
+	bool dead;
+	uint32_t events;
+	struct watched_conn *next;
+};
+
+#define ACTOR_MAX_UDP 2
+
+struct actor {
+	enum actor_kind kind;
+	unsigned node;	/* in the plan */
+	struct driver *driver;
+	union {
+		struct client *client;
+		struct relay *relay;
+		struct control *control;
+		struct stun_server_config stun;
+	};
+	/* A client: bound and never read, so that the kernel holds its ports
+	 * and answers nothing with port-unreachable. A STUN server: its ports. */
+	struct watch udp[ACTOR_MAX_UDP];
+	unsigned udp_count;
+	struct watch listener; /* relay, control */
+	struct raw *raw;       /* client */
+	uint16_t ip_id;
+	struct watched_conn *conns;
+	uint32_t next_stream; /* for accepted ones */
+};
+
+struct driver {
+	struct driver_config config;
+	int epoll_fd;
+	struct actor *actors;
+	unsigned actor_count;
+	int *actor_of_vantage; /* index into actors; -1: nobody listens */
+	unsigned vantage_count;
+	struct upnp_worker *upnp;
+	struct watch watch_recorder, watch_interrupt, watch_upnp;
+	struct actions actions;
+	uint64_t heard_us; /* lab time of the input in hand */
+	uint64_t progress_real_us;
+	int broken; /* first fatal error of a callback */
+	struct err broken_err;
+};
+
+/* driver_actor.c: one actor's sockets, inputs and actions. */
+int actor_open(struct driver *d, struct actor *a, struct err *err);
+void actor_close(struct actor *a);
+uint64_t actor_deadline(const struct actor *a);
+void actor_on_timer(struct actor *a, uint64_t now_us);
+void actor_on_watch(struct watch *w, uint32_t events, uint64_t now_us);
+void actor_on_frame(struct actor *a, const struct frame *f, uint64_t now_us);
+/* Carries out what is in d->actions for A, and empties it. */
+void actor_act(struct actor *a);
+/* Frees what was closed in this turn. */
+void actor_sweep(struct actor *a);
+
+int driver_watch(struct driver *d, struct watch *w, uint32_t events);
+/* Remembers the first fatal error; the loop stops with it. */
+void driver_break(struct driver *d, int code, const struct err *err);
+
+/* driver_quiet.c */
+/*
+ * True when no packet waits in the kernel between two namespaces and no helper
+ * process or thread is at work. What has arrived by then is in a ring or a
+ * socket: look there afterwards, and only if that is empty too may time be
+ * skipped.
+ */
+bool driver_quiet(const struct driver *d);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "harness/pool_worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct telling {
+	struct pool_worker *worker;
+	unsigned job;
+};
+
+unsigned pool_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 1;
+	return (unsigned)CPU_COUNT(&set);
+}
+
+void pool_pin_cpu(unsigned index)
+{
+	cpu_set_t allowed, one;
+	unsigned skip;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		return;
+	skip = index % (unsigned)CPU_COUNT(&allowed);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &allowed) || skip--)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
+
+static void write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno != EINTR)
+			return; /* the parent is gone, and we go with it */
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+/* Takes over MESSAGE. */
+static void tell(struct pool_worker *w, json_t *message)
+{
+	char *line = message ? json_dumps(message, JSON_COMPACT) : NULL;
+
+	if (line) {
+		write_all(w->report_fd, line, strlen(line));
+		write_all(w->report_fd, "\n", 1);
+	}
+	free(line);
+	json_decref(message);
+}
+
+static void tell_progress(void *arg, const char *what, uint64_t lab_us)
+{
+	struct telling *t = arg;
+
+	tell(t->worker,
+	     json_pack("{s:i, s:s, s:I}", "job", (int)t->job, "what", what,
+		       "lab_us", (json_int_t)lab_us));
+}
+
+static int open_recording(const struct pool_job *job, struct err *err)
+{
+	int fd;
+
+	if (!job->recording[0])
+		fd = memfd_create("recording", MFD_CLOEXEC);
+	else
+		fd = open(job->recording, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
+			  0666);
+	if (fd < 0)
+		return err_set(err, errno, "cannot open the recording %s: %s",
+			       job->recording, strerror(errno));
+	return fd;
+}
+
+static json_t *run_job(struct pool_worker *w, unsigned index, int interrupt_fd)
+{
+	const struct pool_job *job = &w->config->jobs[index];
+	struct telling t = {w, index};
+	struct run_options options = {.interrupt_fd = interrupt_fd,
+				      .real_time = w->config->real_time,
+				      .progress = tell_progress,
+				      .progress_arg = &t};
+	struct run_result result = {0};
+	struct err err = {0};
+	json_t *json;
+
+	options.recording_fd = open_recording(job, &err);
+	if (options.recording_fd < 0)
+		return result_of_error(job->scenario->file,
+				       job->scenario->title, err.text);
+	if (run_scenario(job->scenario, &options, &result))
+		json = result_of_error(job->scenario->file,
+				       job->scenario->title, "no memory");
+	else
+		json = result_to_json(job->scenario, &result);
+	if (json && job->recording[0])
+		json_object_set_new(json, "recording",
+				    json_string(job->recording));
+	run_result_free(&result);
+	close(options.recording_fd);
+	return json;
+}
+
+static int watch_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static bool interrupted(int interrupt_fd)
+{
+	struct pollfd fd = {interrupt_fd, POLLIN, 0};
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+int pool_worker_main(void *arg)
+{
+	struct pool_worker *w = arg;
+	int interrupt_fd = watch_signals();
+	unsigned job;
+
+	/* One lab, one CPU: "nothing in flight" rests on it. */
+	pool_pin_cpu(w->index);
+	while (!interrupted(interrupt_fd) && !atomic_load(&w->shared->stop) &&
+	       (job = atomic_fetch_add(&w->shared->next, 1)) <
+		       w->config->job_count) {
+		tell_progress(&(struct telling){w, job}, "", 0);
+		tell(w, json_pack("{s:i, s:o}", "job", (int)job, "result",
+				  run_job(w, job, interrupt_fd)));
+	}
+	recorder_wait_closed();
+	close(interrupt_fd);
+	return 0;
+}

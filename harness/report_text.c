@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "harness/report.h"
+
+#include <string.h>
+
+#define INDENT 4
+
+struct page {
+	const struct report_style *style;
+	FILE *out;
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static const char *paint(const struct page *p, const char *code)
+{
+	return p->style->colour ? code : "";
+}
+
+#define RED "\033[31m"
+#define GREEN "\033[32m"
+#define YELLOW "\033[33m"
+#define BOLD "\033[1m"
+#define FAINT "\033[2m"
+#define PLAIN "\033[0m"
+
+/* TEXT broken at blanks, each line indented; unlimited when piped. */
+static void print_wrapped(const struct page *p, unsigned indent,
+			  const char *text)
+{
+	unsigned width = p->style->columns > indent + 20 ?
+				 p->style->columns - indent : 1000000;
+
+	while (*text) {
+		size_t len = strlen(text), cut = len;
+
+		if (len > width) {
+			for (cut = width; cut && text[cut] != ' '; cut--)
+				;
+			if (!cut)
+				cut = width;
+		}
+		fprintf(p->out, "%*s%.*s\n", (int)indent, "", (int)cut, text);
+		text += cut;
+		while (*text == ' ')
+			text++;
+	}
+}
+
+static const char *verdict_colour(const char *verdict)
+{
+	if (!strcmp(verdict, "holds"))
+		return GREEN;
+	return strcmp(verdict, "could-not-run") ? RED : YELLOW;
+}
+
+static const char *verdict_words(const char *verdict)
+{
+	if (!strcmp(verdict, "falls-short"))
+		return "falls short";
+	return strcmp(verdict, "could-not-run") ? verdict : "could not run";
+}
+
+static void print_step(const struct page *p, const json_t *step)
+{
+	bool holds = json_is_true(json_object_get(step, "holds"));
+	const char *expect = text_of(step, "expect");
+	char left[160];
+
+	snprintf(left, sizeof(left), "%s%s%s", text_of(step, "text"),
+		 *expect ? ": " : "", expect);
+	fprintf(p->out, "%*s%s%-3s%s %-44s %-14s %s%8.2f s%s\n", INDENT, "",
+		paint(p, holds ? GREEN : RED), holds ? "ok" : "NO",
+		paint(p, PLAIN), left, text_of(step, "got"), paint(p, FAINT),
+		json_number_value(json_object_get(step, "lab_ms")) / 1000,
+		paint(p, PLAIN));
+	if (*text_of(step, "why"))
+		print_wrapped(p, 2 * INDENT, text_of(step, "why"));
+}
+
+static void print_order(const struct page *p, const json_t *order)
+{
+	bool holds = json_is_true(json_object_get(order, "holds"));
+
+	fprintf(p->out, "%*s%s%-3s%s %s\n", INDENT, "",
+		paint(p, holds ? GREEN : RED), holds ? "ok" : "NO",
+		paint(p, PLAIN), text_of(order, "statement"));
+	if (*text_of(order, "why"))
+		print_wrapped(p, 2 * INDENT, text_of(order, "why"));
+}
+
+/* What fell short: where, what was expected, what came, what proves it. */
+static void print_shortfall(const struct page *p, const char *file,
+			    const json_t *item, bool is_step)
+{
+	char text[512];
+
+	fprintf(p->out, "%*s%s%s:%lld:%lld%s: %s\n", INDENT, "",
+		paint(p, BOLD), file,
+		(long long)json_integer_value(json_object_get(item, "line")),
+		(long long)json_integer_value(json_object_get(item, "column")),
+		paint(p, PLAIN),
+		text_of(item, is_step ? "text" : "statement"));
+	if (is_step && !json_is_true(json_object_get(item, "done")))
+		snprintf(text, sizeof(text), "not done");
+	else if (is_step)
+		snprintf(text, sizeof(text), "expected %s, got %s",
+			 text_of(item, "expect"), text_of(item, "got"));
+	else
+		snprintf(text, sizeof(text), "does not hold");
+	print_wrapped(p, 2 * INDENT, text);
+	print_wrapped(p, 2 * INDENT, text_of(item, "why"));
+}
+
+static void print_items(const struct page *p, const json_t *result,
+			const char *key, bool is_step)
+{
+	const char *file = text_of(result, "file");
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(json_object_get(result, key), i, item) {
+		if (p->style->detail && is_step)
+			print_step(p, item);
+		else if (p->style->detail)
+			print_order(p, item);
+		if (!json_is_true(json_object_get(item, "holds")))
+			print_shortfall(p, file, item, is_step);
+	}
+}
+
+void report_text(const json_t *result, const struct report_style *style,
+		 FILE *out)
+{
+	struct page p = {style, out};
+	const char *verdict = text_of(result, "verdict");
+	const json_t *lab = json_object_get(result, "lab");
+	json_int_t dropped =
+		json_integer_value(json_object_get(lab, "dropped"));
+
+	fprintf(out, "%s%-13s%s %s\n", paint(&p, verdict_colour(verdict)),
+		verdict_words(verdict), paint(&p, PLAIN),
+		text_of(result, "file"));
+	print_wrapped(&p, 14, text_of(result, "title"));
+	if (*text_of(result, "error"))
+		print_wrapped(&p, INDENT, text_of(result, "error"));
+	if (json_is_true(json_object_get(result, "interrupted")))
+		print_wrapped(&p, INDENT, "interrupted: the verdict so far");
+	if (strcmp(verdict, "could-not-run")) {
+		print_items(&p, result, "steps", true);
+		print_items(&p, result, "order", false);
+	}
+	if (dropped)
+		fprintf(out, "%*sthe recorder lost %lld packets, so nothing is "
+			     "proved\n", INDENT, "", (long long)dropped);
+	if (style->detail)
+		fprintf(out, "%*s%slab up in %.1f ms, %.1f s of lab time in "
+			     "%.2f s, %lld packets recorded, %lld lost%s\n",
+			INDENT, "", paint(&p, FAINT),
+			json_number_value(json_object_get(lab, "up_ms")),
+			json_number_value(json_object_get(lab, "lab_s")),
+			json_number_value(json_object_get(lab, "wall_ms")) /
+				1000,
+			(long long)json_integer_value(
+				json_object_get(lab, "recorded")),
+			(long long)dropped, paint(&p, PLAIN));
+}
+
+void report_text_summary(const json_t *results, double wall_s,
+			 const struct report_style *style, FILE *out)
+{
+	struct page p = {style, out};
+	unsigned passed = 0, failed = 0, skipped = 0;
+	size_t i;
+	json_t *result;
+
+	json_array_foreach(results, i, result) {
+		const char *verdict = text_of(result, "verdict");
+
+		if (!strcmp(verdict, "holds"))
+			passed++;
+		else if (!strcmp(verdict, "could-not-run"))
+			skipped++;
+		else
+			failed++;
+	}
+	fprintf(out, "%s%u hold, %u fall short, %u could not run%s in %.2f s\n",
+		paint(&p, failed ? RED : skipped ? YELLOW : GREEN), passed,
+		failed, skipped, paint(&p, PLAIN), wall_s);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * result: what came of a scenario as one JSON object. It crosses from the
+ * sandbox to the program that prints, and every report is made from it:
+ *
+ * {"file","title","verdict":"holds|falls-short|could-not-run","interrupted",
+ *  "error","steps":[{"verb","text","line","expect","got","holds","done","path",
+ *  "first_reply_ms","lab_ms","why","frames":[...]}],
+ *  "order":[{"statement","line","column","holds","why","frames":[...]}],
+ *  "lab":{"up_ms","recorder_up_ms","down_ms","wall_ms","lab_s","skipped",
+ *  "received","recorded","dropped"},"recording"}
+ */
+#ifndef NATRIG_HARNESS_RESULT_H
+#define NATRIG_HARNESS_RESULT_H
+
+#include "harness/run.h"
+
+#include <jansson.h>
+
+/* The caller's to decref; NULL when memory runs out. */
+json_t *result_to_json(const struct scenario *s, const struct run_result *r);
+/* A scenario that never got as far as a result. */
+json_t *result_of_error(const char *file, const char *title, const char *why);
+
+#endif

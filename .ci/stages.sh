@@ -100,6 +100,28 @@ memcheck() {
 	check_with make LOG_COMPILER='valgrind --quiet --error-exitcode=99 --leak-check=full'
 }
 
+# A few seconds each, from the corpus on: finds what is new and shallow.
+fuzzers() {
+	need clang
+	local status=0 target name
+	build_in fuzzers CC=clang \
+		CFLAGS='-g -O1 -fsanitize=fuzzer-no-link,address,undefined'
+	make -s fuzzers
+	for target in tests/fuzz/fuzz_*; do
+		name=${target##*/fuzz_}
+		mkdir -p "found/$name"
+		"$target" -max_total_time=4 -verbosity=0 -print_final_stats=0 \
+			"found/$name" "$source_dir/tests/fuzz/corpus/$name" \
+			>"found/$name.log" 2>&1 || {
+			status=1
+			tail -n 40 "found/$name.log"
+		}
+		printf '%-12s %s inputs found\n' "$name" \
+			"$(find "found/$name" -type f | wc -l)"
+	done
+	return "$status"
+}
+
 distribution() {
 	build_in distribution
 	make -s distcheck

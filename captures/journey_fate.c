@@ -156,6 +156,11 @@ int fate_next_node(const struct witness *w, const struct sighting *last,
 	return next == last->node ? -1 : next;
 }
 
+bool fate_listened(const struct witness *w, int node, int lan)
+{
+	return node == lan ? w->has_inside[node] : w->has_outside[node];
+}
+
 static int from_of(const struct witness *w, const struct trail *t)
 {
 	const struct mark *first = &w->marks[t->first - 1];
@@ -230,14 +235,13 @@ static void decide_left(const struct witness *w, const struct sighting *last,
 			struct journey *one)
 {
 	int lan, next = fate_next_node(w, last, &lan);
-	bool listened;
+	bool listened = next >= 0 && fate_listened(w, next, lan);
 
 	if (next < 0) {
 		one->on_internet = lan < 0;
 		one->died_at = lan < 0 ? -1 : last->node;
 		return;
 	}
-	listened = next == lan ? w->has_inside[next] : w->has_outside[next];
 	if (!listened && !is_recorded(w, one->to))
 		return;
 	if (lan < 0 && listened)

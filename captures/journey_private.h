@@ -224,5 +224,7 @@ void fate_decide(const struct witness *w, const struct trail *t,
  */
 int fate_next_node(const struct witness *w, const struct sighting *last,
 		   int *lan);
+/* Whether somebody listened where NODE is on the LAN (-1: the internet). */
+bool fate_listened(const struct witness *w, int node, int lan);
 
 #endif

@@ -214,7 +214,10 @@ static void say_left(struct why *why)
 	char ip[ENDPOINT_TEXT_BYTES];
 
 	endpoint_format_ip(s->dst.ip, ip);
-	if (next >= 0 && lan < 0) {
+	if (next >= 0 && !fate_listened(why->w, next, lan)) {
+		say(why, "not seen again, and %s was not recorded",
+		    name_of(why, next));
+	} else if (next >= 0 && lan < 0) {
 		say(why, "blocked on the internet, or %s's link is down",
 		    name_of(why, next));
 	} else if (next >= 0) {

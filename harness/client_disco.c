@@ -78,14 +78,17 @@ static void on_ping(struct client *c, struct client_peer *p,
 {
 	struct disco_message pong = {.type = DISCO_PONG, .observed = a->src};
 	struct client_candidate *one;
+	bool found;
 
 	/* Without the right node key, its source proves nothing. */
 	if (!ping->has_node_key ||
 	    memcmp(ping->node_key, p->node_key, CLIENT_KEY_BYTES) != 0)
 		return;
 	if (a->src.ip) {
+		found = !client_peer_candidate(p, a->src, false);
 		one = client_peer_candidate(p, a->src, true);
-		if (one)
+		/* What the netmap has named already does not age. */
+		if (one && (found || one->got_ping_us))
 			one->got_ping_us = c->now_us;
 		client_peer_note_known(c, p, a->src);
 	}

@@ -63,10 +63,9 @@ static void remove_candidate(struct client_peer *p, unsigned at)
 }
 
 /*
- * Whether Tailscale would drop this candidate. One that was ever pinged from
- * counts as found at run time, even where the netmap lists it as well: it goes
- * when the peer has not pinged from it for 45 s (until a netmap brings it
- * back).
+ * Whether it is to be dropped. What a call-me-maybe listed stays until the next
+ * one. What a ping's source had told, and no netmap before, is good for 45 s
+ * after the last ping from there.
  */
 static bool is_stale(const struct client *c, const struct client_candidate *one)
 {

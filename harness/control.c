@@ -221,13 +221,9 @@ static const char *on_lines(struct control *c, struct control_client *client,
 static void refuse(struct control *c, struct control_client *client,
 		   const char *why, struct actions *out)
 {
-	json_t *text = json_string(why), *error;
-	char *line;
+	json_t *error = json_pack("{s:s}", "error", why);
+	char *line = json_dumps(error, JSON_COMPACT);
 
-	/* jansson quotes the line in its complaint, which may be no text. */
-	error = json_pack("{s:o}", "error",
-			  text ? text : json_string("not JSON"));
-	line = json_dumps(error, JSON_COMPACT);
 	if (line) {
 		actions_write(out, client->stream, line, strlen(line));
 		actions_write(out, client->stream, "\n", 1);

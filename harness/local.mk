@@ -14,7 +14,12 @@ libharness_a_SOURCES = \
 	harness/run.c harness/run.h \
 	harness/steps.c harness/steps.h \
 	harness/rng.c harness/rng.h \
+	harness/nearest.c harness/nearest.h \
 	harness/scenario.c harness/scenario.h \
+	harness/scenario_flow.c harness/scenario_nat.c \
+	harness/scenario_nodes.c harness/scenario_steps.c \
+	harness/scenario_reader.c harness/scenario_reader.h \
+	harness/scenario_yaml.c harness/scenario_yaml.h \
 	harness/client.c harness/client.h harness/client_private.h \
 	harness/client_control.c harness/client_disco.c \
 	harness/client_link.c harness/client_mapping.c \
@@ -33,3 +38,33 @@ natrig_SOURCES = harness/main.c \
 	harness/cmd_doctor.c \
 	harness/bench.c harness/bench.h harness/bench_lab.c
 natrig_LDADD = $(harness_libs) -lm
+
+# The servers, what they stand on, and UPnP.
+if HAVE_CHECK
+check_PROGRAMS += \
+	tests/check_actions \
+	tests/check_rng \
+	tests/check_stun_server \
+	tests/check_relay \
+	tests/check_control \
+	tests/check_upnp
+endif
+tests_check_actions_LDADD = $(harness_libs) $(CHECK_LIBS)
+tests_check_rng_LDADD = $(harness_libs) $(CHECK_LIBS)
+tests_check_stun_server_LDADD = $(harness_libs) $(CHECK_LIBS)
+tests_check_relay_SOURCES = tests/check_relay.c tests/relay_bytes.h
+tests_check_relay_LDADD = $(harness_libs) $(CHECK_LIBS)
+tests_check_control_LDADD = $(harness_libs) $(CHECK_LIBS)
+tests_check_upnp_LDADD = $(harness_libs) $(CHECK_LIBS)
+
+check_PROGRAMS += \
+	tests/fuzz/replay_relay \
+	tests/fuzz/replay_control
+tests_fuzz_replay_relay_SOURCES = tests/fuzz/fuzz_relay.c \
+	tests/fuzz/streams.h tests/relay_bytes.h $(fuzz_driver)
+tests_fuzz_replay_relay_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"relay"'
+tests_fuzz_replay_relay_LDADD = $(harness_libs)
+tests_fuzz_replay_control_SOURCES = tests/fuzz/fuzz_control.c \
+	tests/fuzz/streams.h $(fuzz_driver)
+tests_fuzz_replay_control_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"control"'
+tests_fuzz_replay_control_LDADD = $(harness_libs)

@@ -2,11 +2,11 @@
 /* What `routers` and `set` say of one router: its NAT and its port mapping. */
 #include "harness/scenario_reader.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-static const struct nat nat_defaults = {.udp_timeout_s = 30,
+static const struct nat nat_defaults = {.wan_input = NAT_WAN_DROP,
+					.udp_timeout_s = 30,
 					.udp_stream_timeout_s = 120};
 
 /* --- the keys of a behaviour: INTO is the struct lab_plan_node ------------- */
@@ -18,26 +18,36 @@ static struct nat *nat_of(void *into)
 
 /*
  * A preset says how a NAT translates and filters. What a router does to its
- * own WAN packets and its timeouts are axes beside it.
+ * own WAN packets and its timeouts stand beside it: they stay as they are
+ * unless the preset makes something special of them.
  */
+static void take_preset(struct nat *nat, const struct nat *preset)
+{
+	struct nat old = *nat;
+
+	*nat = *preset;
+	if (preset->wan_input == nat_defaults.wan_input)
+		nat->wan_input = old.wan_input;
+	if (!preset->udp_timeout_s ||
+	    preset->udp_timeout_s == nat_defaults.udp_timeout_s)
+		nat->udp_timeout_s = old.udp_timeout_s;
+	if (!preset->udp_stream_timeout_s ||
+	    preset->udp_stream_timeout_s == nat_defaults.udp_stream_timeout_s)
+		nat->udp_stream_timeout_s = old.udp_stream_timeout_s;
+}
+
 static int read_preset(struct reader *r, const struct yaml_node *value,
 		       void *into)
 {
 	const char *names[64] = {NULL};
-	struct nat *nat = nat_of(into), old = *nat;
 	int index = 0, ret;
 
 	for (unsigned i = 0; nat_presets[i].name && i < 63; i++)
 		names[i] = nat_presets[i].name;
 	ret = reader_choice(r, value, names, &index);
-	if (ret)
-		return ret;
-	*nat = nat_presets[index].nat;
-	if (!nat->udp_timeout_s)
-		nat->udp_timeout_s = old.udp_timeout_s;
-	if (!nat->udp_stream_timeout_s)
-		nat->udp_stream_timeout_s = old.udp_stream_timeout_s;
-	return 0;
+	if (!ret)
+		take_preset(nat_of(into), &nat_presets[index].nat);
+	return ret;
 }
 
 static int read_mapping(struct reader *r, const struct yaml_node *value,
@@ -166,26 +176,6 @@ static int read_new_nat(struct reader *r, const struct yaml_node *value,
 	return read_nat(r, value, into);
 }
 
-/* In `set` a preset leaves alone what a router has beside its preset. */
-static int read_changed_nat(struct reader *r, const struct yaml_node *value,
-			    void *into)
-{
-	struct nat *nat = nat_of(into), old = *nat;
-	int ret;
-
-	if (value->kind == YAML_MAP && !yaml_get(value, "preset"))
-		return read_nat(r, value, into);
-	if (value->kind != YAML_MAP) {
-		ret = read_preset(r, value, into);
-		nat->wan_input = old.wan_input;
-		nat->udp_timeout_s = old.udp_timeout_s;
-		nat->udp_stream_timeout_s = old.udp_stream_timeout_s;
-		return ret;
-	}
-	*nat = nat_defaults;
-	return read_nat(r, value, into);
-}
-
 /* --- portmap: one or a list ------------------------------------------------- */
 
 static const char *const portmap_names[] = {"none", "upnp", "nat-pmp", "pcp",
@@ -238,7 +228,7 @@ static const struct reader_key router_keys[] = {
 	{NULL, NULL, false}};
 
 static const struct reader_key set_keys[] = {
-	{"nat", read_changed_nat, false},
+	{"nat", read_nat, false},
 	BESIDE_KEYS,
 	{"portmap", read_portmap, false},
 	{NULL, NULL, false}};
@@ -263,5 +253,55 @@ int reader_router(struct reader *r, const struct yaml_node *body, bool set,
 		return 0;
 	nat = yaml_get(body, "nat");
 	reader_refuse(r, nat ? nat : body, "%s", why.text);
+	return ret;
+}
+
+/* --- the set step ------------------------------------------------------------- */
+
+/* "set edge-c portmap upnp, wan-input drop" */
+static void set_text(const char *name, const struct yaml_node *member,
+		     char *text, size_t size_bytes)
+{
+	const struct yaml_node *key;
+	char value[SCENARIO_TEXT_BYTES];
+	size_t at;
+
+	snprintf(text, size_bytes, "set %s", name);
+	for (key = member->first; key; key = key->next) {
+		yaml_flow(key, value, sizeof(value));
+		at = strlen(text);
+		snprintf(text + at, size_bytes - at, "%s %s %s",
+			 key == member->first ? "" : ",", key->key, value);
+	}
+}
+
+/* One step for each router named; what is not said stays as it is by now. */
+int reader_finish_set(struct reader *r, const struct yaml_node *body,
+		      struct step *step)
+{
+	const struct yaml_node *set = body->first, *member;
+	struct lab_plan_node *now;
+	struct yaml_node name;
+	int ret;
+
+	ret = reader_kind(r, set, YAML_MAP, "{ROUTER: {nat: ...}}");
+	if (!ret && !set->members)
+		ret = reader_refuse(r, set, "set: no router is named");
+	for (member = set->first; member && !ret; member = member->next) {
+		name = (struct yaml_node){.kind = YAML_TEXT,
+					  .text = member->key,
+					  .line = member->key_line,
+					  .column = member->key_column};
+		ret = reader_node(r, &name, READER_ROUTER, &step->x);
+		if (ret)
+			return ret;
+		now = &r->now[step->x];
+		ret = reader_router(r, member, true, now);
+		step->nat = now->nat;
+		step->portmap = now->portmap;
+		set_text(now->name, member, step->text, sizeof(step->text));
+		if (!ret)
+			ret = reader_push(r, body, step);
+	}
 	return ret;
 }

@@ -11,8 +11,9 @@
 
 #define LIST_BYTES 200 /* of the words expected, in an error */
 
-static int refuse_at(struct reader *r, unsigned line, unsigned column,
-		     const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static int
+refuse_at(struct reader *r, unsigned line, unsigned column, const char *format,
+	  va_list args)
 {
 	char text[sizeof(r->err->text)];
 
@@ -275,8 +276,7 @@ static int duration_parse(const char *text, uint64_t *us)
 	return 0;
 }
 
-/* "1m30s" into TEXT; returns TEXT. */
-static const char *duration_format(uint64_t us, char *text, size_t size_bytes)
+const char *reader_duration_text(uint64_t us, char *text, size_t size_bytes)
 {
 	unsigned i = 4;
 
@@ -308,8 +308,8 @@ int reader_duration(struct reader *r, const struct yaml_node *node,
 		return 0;
 	return reader_refuse(r, node, "%s: %.64s is not between %s and %s",
 			     name_of(node), node->text,
-			     duration_format(least_us, least, sizeof(least)),
-			     duration_format(most_us, most, sizeof(most)));
+			     reader_duration_text(least_us, least, sizeof(least)),
+			     reader_duration_text(most_us, most, sizeof(most)));
 }
 
 int reader_choice(struct reader *r, const struct yaml_node *node,

@@ -70,6 +70,8 @@ int reader_number(struct reader *r, const struct yaml_node *node, uint64_t least
 /* "1m30s"; LEAST and MOST are inclusive. */
 int reader_duration(struct reader *r, const struct yaml_node *node,
 		    uint64_t least_us, uint64_t most_us, uint64_t *us);
+/* "90s" into TEXT; returns TEXT. */
+const char *reader_duration_text(uint64_t us, char *text, size_t size_bytes);
 /* The index of NODE's text in NAMES. */
 int reader_choice(struct reader *r, const struct yaml_node *node,
 		  const char *const *names, int *index);
@@ -100,6 +102,9 @@ int reader_servers(struct reader *r, const struct yaml_node *servers);
 /* What `routers` or (SET) a set step says of a router, into its plan node. */
 int reader_router(struct reader *r, const struct yaml_node *body, bool set,
 		  struct lab_plan_node *node);
+
+int reader_finish_set(struct reader *r, const struct yaml_node *body,
+		      struct step *step);
 
 int reader_steps(struct reader *r, const struct yaml_node *steps);
 /* Appends STEP; where its text is empty, it is made. */

@@ -101,8 +101,7 @@ static void succeed(const struct stun_server_config *config,
 		to.port = request->response_port;
 	answer.mapped = src;
 	answer.response_origin = from;
-	if (config->alt_ip)
-		answer.other_address = other;
+	answer.other_address = other; /* ip 0, so absent, without alt */
 	if (request->padding_bytes)
 		answer.padding_bytes = PADDING_BYTES;
 	send_answer(&answer, from, to, out);

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
 /* No message of natrig's own is longer. */
@@ -16,6 +18,7 @@
 int netlink_open(struct netlink *nl, int protocol, struct err *err)
 {
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	const struct timeval patience = {.tv_sec = 10};
 	int on = 1, big = 1 << 20;
 
 	nl->seq = 0;
@@ -26,6 +29,9 @@ int netlink_open(struct netlink *nl, int protocol, struct err *err)
 	/* Refusals come with the kernel's own words; acks without an echo. */
 	setsockopt(nl->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	/* The kernel answers at once; a lost answer must not hang a lab. */
+	setsockopt(nl->fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		   sizeof(patience));
 	/* A batch is one datagram: make room for it. */
 	if (setsockopt(nl->fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big)))
 		setsockopt(nl->fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
@@ -107,9 +113,14 @@ void netlink_end(struct netlink_batch *batch)
 	batch->last = NULL;
 }
 
-/* Numbers the messages; returns the first one's number. */
-static uint32_t batch_number(struct netlink *nl, struct netlink_batch *batch,
-			     uint16_t last_flags)
+static bool is_batch_mark(const struct nlmsghdr *nlh)
+{
+	return nlh->nlmsg_type == NFNL_MSG_BATCH_BEGIN ||
+	       nlh->nlmsg_type == NFNL_MSG_BATCH_END;
+}
+
+/* Numbers the messages from the socket's next number on; returns that. */
+static uint32_t batch_number(struct netlink *nl, struct netlink_batch *batch)
 {
 	uint32_t first = nl->seq + 1;
 	size_t at = 0;
@@ -119,10 +130,28 @@ static uint32_t batch_number(struct netlink *nl, struct netlink_batch *batch,
 
 		nlh->nlmsg_seq = ++nl->seq;
 		at += MNL_ALIGN(nlh->nlmsg_len);
-		if (at >= batch->used_bytes)
-			nlh->nlmsg_flags |= last_flags;
 	}
 	return first;
+}
+
+/*
+ * Has the last message acknowledged (of an nftables batch, the last one in it:
+ * older kernels do not answer its end mark); returns that one's number.
+ */
+static uint32_t batch_ask_ack(struct netlink_batch *batch)
+{
+	struct nlmsghdr *last = NULL;
+	size_t at = 0;
+
+	while (at < batch->used_bytes) {
+		struct nlmsghdr *nlh = (void *)(batch->data + at);
+
+		if (!last || !is_batch_mark(nlh))
+			last = nlh;
+		at += MNL_ALIGN(nlh->nlmsg_len);
+	}
+	last->nlmsg_flags |= NLM_F_ACK;
+	return last->nlmsg_seq;
 }
 
 static void batch_empty(struct netlink_batch *batch)
@@ -143,48 +172,54 @@ static const char *kernel_words(const struct nlmsghdr *nlh)
 		return "";
 	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
 		skip += answer->msg.nlmsg_len - sizeof(answer->msg);
-	mnl_attr_for_each(attr, nlh, skip)
+	netlink_for_each_in(attr, nlh, skip)
 		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG)
 			return mnl_attr_get_str(attr);
 	return "";
 }
 
-/* The last message is answered: all is said. *FAILED keeps the first refusal. */
-static bool read_answers(const struct netlink *nl, uint32_t first,
-			 const struct netlink_batch *batch, const char *where,
-			 int tolerate, const void *data, int bytes, int *failed,
+struct answers {
+	const struct netlink_batch *batch;
+	const char *where;
+	uint32_t first, last; /* numbers of the messages */
+	int tolerate;
+	int failed; /* the first refusal */
+	bool done;
+};
+
+static void read_answers(struct answers *a, const void *data, int bytes,
 			 struct err *err)
 {
 	const struct nlmsghdr *nlh = data;
 
 	for (; mnl_nlmsg_ok(nlh, bytes); nlh = mnl_nlmsg_next(nlh, &bytes)) {
 		const struct nlmsgerr *answer = mnl_nlmsg_get_payload(nlh);
-		uint32_t index = nlh->nlmsg_seq - first;
+		uint32_t index = nlh->nlmsg_seq - a->first;
 		const char *words;
 
-		if (nlh->nlmsg_type != NLMSG_ERROR || index >= batch->count)
+		if (nlh->nlmsg_type != NLMSG_ERROR || index >= a->batch->count)
 			continue;
-		if (answer->error && -answer->error != tolerate && !*failed) {
+		if (answer->error && -answer->error != a->tolerate &&
+		    !a->failed) {
 			words = kernel_words(nlh);
-			*failed = err_set(err, -answer->error,
-					  "%s: cannot %s: %s%s%s", where,
-					  batch->what[index],
-					  strerror(-answer->error),
-					  *words ? ": " : "", words);
+			a->failed = err_set(err, -answer->error,
+					    "%s: cannot %s: %s%s%s", a->where,
+					    a->batch->what[index],
+					    strerror(-answer->error),
+					    *words ? ": " : "", words);
 		}
-		if (nlh->nlmsg_seq == nl->seq)
-			return true;
+		/* A batch that may not even begin has no other answer. */
+		if (nlh->nlmsg_seq == a->last ||
+		    (answer->error && is_batch_mark(&answer->msg)))
+			a->done = true;
 	}
-	return false;
 }
 
 int netlink_send(struct netlink *nl, struct netlink_batch *batch,
 		 const char *where, int tolerate, struct err *err)
 {
-	static _Thread_local unsigned char answer[32768];
-	bool done = false;
-	int failed = 0;
-	uint32_t first;
+	static _Thread_local unsigned char data[32768];
+	struct answers a = {batch, where, 0, 0, tolerate, 0, false};
 	ssize_t bytes;
 
 	if (batch->error) {
@@ -194,28 +229,28 @@ int netlink_send(struct netlink *nl, struct netlink_batch *batch,
 	}
 	if (!batch->count)
 		return 0;
-	first = batch_number(nl, batch, NLM_F_ACK);
+	a.first = batch_number(nl, batch);
+	a.last = batch_ask_ack(batch);
 	if (send(nl->fd, batch->data, batch->used_bytes, 0) < 0) {
-		failed = err_set(err, errno, "%s: cannot send %zu bytes of "
-				 "netlink: %s", where, batch->used_bytes,
-				 strerror(errno));
-		done = true;
+		a.failed = err_set(err, errno, "%s: cannot send %zu bytes of "
+				   "netlink: %s", where, batch->used_bytes,
+				   strerror(errno));
+		a.done = true;
 	}
 	/* A refused message in the middle does not stop the rest: read all. */
-	while (!done) {
-		bytes = recv(nl->fd, answer, sizeof(answer), 0);
+	while (!a.done) {
+		bytes = recv(nl->fd, data, sizeof(data), 0);
 		if (bytes < 0 && errno == EINTR)
 			continue;
 		if (bytes < 0) {
-			failed = err_set(err, errno, "%s: no netlink answer: "
-					 "%s", where, strerror(errno));
+			a.failed = err_set(err, errno, "%s: no netlink answer: "
+					   "%s", where, strerror(errno));
 			break;
 		}
-		done = read_answers(nl, first, batch, where, tolerate, answer,
-				    (int)bytes, &failed, err);
+		read_answers(&a, data, (int)bytes, err);
 	}
 	batch_empty(batch);
-	return failed;
+	return a.failed;
 }
 
 int netlink_dump(struct netlink *nl, struct netlink_batch *batch,
@@ -231,7 +266,8 @@ int netlink_dump(struct netlink *nl, struct netlink_batch *batch,
 		batch_empty(batch);
 		return err_set(err, ENOMEM, "%s: cannot %s", where, what);
 	}
-	batch_number(nl, batch, NLM_F_DUMP);
+	((struct nlmsghdr *)(void *)batch->data)->nlmsg_flags |= NLM_F_DUMP;
+	batch_number(nl, batch);
 	if (send(nl->fd, batch->data, batch->used_bytes, 0) < 0)
 		run = MNL_CB_ERROR;
 	batch_empty(batch);

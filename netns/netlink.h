@@ -67,4 +67,28 @@ int netlink_dump(struct netlink *nl, struct netlink_batch *batch,
 		 int (*each)(const struct nlmsghdr *nlh, void *arg), void *arg,
 		 const char *where, struct err *err);
 
+/* libmnl's own walkers do not compile without a warning. */
+static inline const struct nlattr *netlink_attr_at(const void *at,
+						   const void *end)
+{
+	const struct nlattr *attr = at;
+	ptrdiff_t left = (const char *)end - (const char *)at;
+
+	return left > 0 && mnl_attr_ok(attr, (int)left) ? attr : NULL;
+}
+
+#define netlink_for_each(attr, from, end)                                      \
+	for ((attr) = netlink_attr_at((from), (end)); (attr);                  \
+	     (attr) = netlink_attr_at(mnl_attr_next(attr), (end)))
+
+#define netlink_for_each_nested(attr, nest)                                    \
+	netlink_for_each((attr), mnl_attr_get_payload(nest),                   \
+			 (const char *)(nest) + (nest)->nla_len)
+
+/* Of a message with an extra header of that size. */
+#define netlink_for_each_in(attr, nlh, extra_bytes)                            \
+	netlink_for_each((attr),                                               \
+			 mnl_nlmsg_get_payload_offset((nlh), (extra_bytes)),   \
+			 mnl_nlmsg_get_payload_tail(nlh))
+
 #endif

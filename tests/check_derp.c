@@ -281,6 +281,20 @@ START_TEST(refuses_at_once)
 }
 END_TEST
 
+START_TEST(a_server_key_needs_its_magic)
+{
+	size_t size_bytes = bytes_of(server_key);
+	struct derp_frame f;
+
+	for (size_t i = 5; i < 5 + 8; i++) {
+		buffer[i] ^= 1;
+		ck_assert_int_eq(derp_decode(buffer, size_bytes, &f, NULL),
+				 -EBADMSG);
+		buffer[i] ^= 1;
+	}
+}
+END_TEST
+
 START_TEST(lets_unknown_and_empty_frames_pass)
 {
 	struct derp_frame f;
@@ -450,6 +464,7 @@ int main(void)
 	tcase_add_loop_test(tc, waits_for_the_rest, 0, FRAME_COUNT);
 	tcase_add_loop_test(tc, refuses_at_once, 0,
 			    sizeof(bad_frames) / sizeof(bad_frames[0]));
+	tcase_add_test(tc, a_server_key_needs_its_magic);
 	tcase_add_test(tc, lets_unknown_and_empty_frames_pass);
 	tcase_add_test(tc, the_largest_packet_passes);
 	tcase_add_loop_test(tc, survives_flipped_bits, 0, FRAME_COUNT);

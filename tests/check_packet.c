@@ -37,6 +37,11 @@ static const char udp_padded[] =
 static const char udp_options[] =
 	"46000022123400003d11b1860a010203190000099404000000010002000a7261"
 	"6869";
+/* The same with ten of them, which is as many as there is room for. */
+static const char udp_all_options[] =
+	"4f000046123400003d1174390a01020319000009940400009404000094040000"
+	"9404000094040000940400009404000094040000940400009404000000010002"
+	"000a72616869";
 /* Its payload was searched for one that makes the sum zero. */
 static const char udp_zero_sum[] =
 	"4500001e123400003d11468f0a0102031900000900010002000affffdaca";
@@ -170,6 +175,9 @@ START_TEST(leaves_out_padding_and_options)
 	ck_assert_uint_eq(p.src.port, 1);
 	ck_assert_uint_eq(p.payload_bytes, 2);
 	ck_assert_mem_eq(p.payload, "hi", 2);
+	p = decoded(PACKET_LINK_IPV4, udp_all_options);
+	ck_assert_uint_eq(p.src.port, 1);
+	ck_assert_uint_eq(p.payload_bytes, 2);
 }
 END_TEST
 
@@ -260,6 +268,10 @@ START_TEST(refuses_contradictions)
 			 -EBADMSG);
 	ck_assert_int_eq(decode_ipv4("45000023123400003d11468a0a0102031900"
 				     "0009a2a90d960010bd486e617472696721"),
+			 -EBADMSG);
+	/* UDP length 7 in a first fragment, whose rest is elsewhere. */
+	ck_assert_int_eq(decode_ipv4("45000023123420003d11468a0a0102031900"
+				     "0009a2a90d960007bd486e617472696721"),
 			 -EBADMSG);
 	/* TCP header of 4 words, and of 15. */
 	ck_assert_int_eq(decode_ipv4("45000028123400003d06468a0a0102031900"

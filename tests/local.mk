@@ -1,34 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# check_MODULE.c tests one module with Check and links its layer and what is
-# below; one more is a name in its layer's list and a line for what it links.
+# The programs check_MODULE (Check) and fuzz/replay_FORMAT (a fuzz target that
+# replays its corpus) are in the local.mk of the layer that they test.
 # test_*.py run the whole program: see conftest.py.
-wire_checks = \
-	tests/check_cursor tests/check_derp tests/check_disco \
-	tests/check_endpoint tests/check_natpmp tests/check_packet \
-	tests/check_pcp tests/check_stun tests/check_wireguard
 
-if HAVE_CHECK
-check_PROGRAMS += $(wire_checks)
-endif
-
-tests_check_cursor_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_derp_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_disco_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_endpoint_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_natpmp_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_packet_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_pcp_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_stun_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_wireguard_LDADD = $(wire_libs) $(CHECK_LIBS)
-
-EXTRA_DIST += \
-	tests/conftest.py \
-	tests/test_clean.py \
-	tests/test_cli.py \
-	tests/test_doctor.py \
-	tests/test_exec.py \
-	tests/test_run.py \
-	tests/test_verify_show.py
+# With a compiler that has libFuzzer, in a build directory of its own:
+# ../configure CC=clang CFLAGS='-g -O1 -fsanitize=fuzzer-no-link,address' &&
+# make fuzzers && tests/fuzz/fuzz_stun ../tests/fuzz/corpus/stun
+fuzzers: libharness.a libcaptures.a libnetns.a libwire.a
+	@$(MKDIR_P) tests/fuzz
+	@for source in $(srcdir)/tests/fuzz/fuzz_*.c; do \
+		name=$$(basename $$source .c); \
+		echo "  FUZZER   tests/fuzz/$$name"; \
+		$(COMPILE) -fsanitize=fuzzer -o tests/fuzz/$$name $$source \
+			$(harness_libs) || exit; \
+	done
 
 # Lines covered, a layer a line, after whatever ran in this build directory:
 # ../configure --enable-coverage && make check coverage
@@ -43,4 +28,8 @@ coverage:
 			for (i = 1; i <= n; i++) if (lines[name[i]]) \
 				printf "%-10s%8d%9.1f%%\n", name[i], lines[name[i]], \
 					100 * hit[name[i]] / lines[name[i]] }'
-.PHONY: coverage
+.PHONY: coverage fuzzers
+
+EXTRA_DIST += tests/conftest.py tests/helpers.py tests/test_clean.py \
+	tests/test_cli.py tests/test_doctor.py tests/test_exec.py \
+	tests/test_run.py tests/test_verify_show.py

@@ -337,9 +337,6 @@ int packet_encode_udp(struct endpoint src, struct endpoint dst, uint8_t ttl,
 	struct ip_fields ip = {src.ip, dst.ip, ip_id, ttl, PACKET_UDP};
 	size_t udp_bytes = UDP_BYTES + payload_bytes;
 
-	/* Compared this way round, so that no size can wrap around. */
-	if (payload_bytes > UINT16_MAX - IPV4_BYTES - UDP_BYTES)
-		return -EMSGSIZE;
 	write_ipv4(&w, &ip, IPV4_BYTES + udp_bytes);
 	writer_u16(&w, src.port);
 	writer_u16(&w, dst.port);
@@ -362,8 +359,6 @@ int packet_encode_icmp_echo(uint8_t type, uint32_t src_ip, uint32_t dst_ip,
 	struct ip_fields ip = {src_ip, dst_ip, seq, ICMP_DEFAULT_TTL,
 			       PACKET_ICMP};
 
-	if (payload_bytes > UINT16_MAX - IPV4_BYTES - ICMP_BYTES)
-		return -EMSGSIZE;
 	write_ipv4(&w, &ip, IPV4_BYTES + ICMP_BYTES + payload_bytes);
 	writer_u8(&w, type);
 	writer_u8(&w, 0);

@@ -217,6 +217,16 @@ static void read_unknown_attributes(struct reader *r, struct stun_message *m)
 		add_unknown(m, reader_u16(r));
 }
 
+/*
+ * In an error response the field is the other side's list (UNKNOWN-ATTRIBUTES),
+ * so ours must not get mixed into it.
+ */
+static void note_unknown(struct stun_message *m, uint16_t type)
+{
+	if (type < COMPREHENSION_OPTIONAL && m->class != STUN_ERROR)
+		add_unknown(m, type);
+}
+
 static void read_known(struct reader *r, struct decoding *d, uint16_t type)
 {
 	struct stun_message *m = d->m;
@@ -263,12 +273,7 @@ static void read_known(struct reader *r, struct decoding *d, uint16_t type)
 		/* Credentials: understood, and not asked for. */
 		break;
 	default:
-		/*
-		 * In an error response the field is the other side's list
-		 * (UNKNOWN-ATTRIBUTES), so ours must not get mixed into it.
-		 */
-		if (type < COMPREHENSION_OPTIONAL && m->class != STUN_ERROR)
-			add_unknown(m, type);
+		note_unknown(m, type);
 		break;
 	}
 }

@@ -82,11 +82,6 @@ class Verdict:
             error=as_text(entry.get("error")),
         )
 
-    @property
-    def short(self) -> tuple[Claim, ...]:
-        """The steps and the order statements that do not hold."""
-        return tuple(one for one in self.steps + self.order if not one.holds)
-
 
 @dataclass(frozen=True)
 class Run:

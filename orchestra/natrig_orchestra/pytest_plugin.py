@@ -136,15 +136,9 @@ class ScenarioItem(NatrigItem):
             pytest.skip(f"natrig cannot run here: {reason(ran)}")
         verdicts = ran.verdicts()
         if ran.status != Status.HOLDS or [one.verdict for one in verdicts] != ["holds"]:
-            raise FallsShort(
-                "\n".join(
-                    [
-                        *(line for one in verdicts for line in describe(one, self.shown())),
-                        f"natrig's exit status was {ran.status}, and its own words:",
-                        ran.errors,
-                    ]
-                )
-            )
+            lines = [line for one in verdicts for line in describe(one, self.shown())]
+            lines += [f"natrig's exit status: {ran.status}", ran.errors]
+            raise FallsShort("\n".join(lines).rstrip())
 
 
 class RefusalItem(NatrigItem):
@@ -186,11 +180,14 @@ def describe(verdict: Verdict, shown: str) -> Iterator[str]:
     yield f"{verdict.title}: {verdict.verdict.replace('-', ' ')}"
     if verdict.error:
         yield f"    {verdict.error}"
-    for claim in verdict.short:
-        yield from describe_claim(claim, shown)
+    for claim in verdict.steps + verdict.order:
+        if claim.holds:
+            yield f"ok: {claim.text}"
+        else:
+            yield from describe_shortfall(claim, shown)
 
 
-def describe_claim(claim: Claim, shown: str) -> Iterator[str]:
+def describe_shortfall(claim: Claim, shown: str) -> Iterator[str]:
     """Tell of one step or order statement what was expected and what came."""
     yield f"{shown}:{claim.line}: {claim.text}"
     if claim.expect:

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ageing. The kernel counts an entry's timeout in whole seconds towards us, so
+ * reading, subtracting and writing would lose up to a second each time. Each
+ * entry's exact end is therefore kept here, by the entry's id, and the kernel
+ * is set to that rounded up: it never forgets a flow too early, and we delete
+ * it when its time is over.
+ *
+ * A packet makes the kernel set the timeout anew. Packet counters tell
+ * (nf_conntrack_acct): with new packets the kernel's own value counts, and it
+ * is at most as old as the last call, so that lab time is wrong by no more
+ * than the real time that passed since then.
+ */
+#include "netns/conntrack.h"
+#include "netns/netlink.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <endian.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#define SECOND_US 1000000ULL
+/* The kernel gives an answered UDP flow its longer timeout after 2 s. */
+#define STREAM_AFTER_US (2 * SECOND_US)
+
+#define TUPLE_MAX_BYTES 128
+
+struct flow {
+	uint32_t id;
+	uint64_t packets;
+	uint64_t left_us;	/* exact, at the last call's end */
+	uint64_t age_us;	/* lab time since it was first seen */
+	bool stream;		/* we gave it the stream timeout */
+};
+
+/* One entry as the kernel tells it. */
+struct entry {
+	uint32_t id, status, timeout_s;
+	uint64_t packets;
+	uint8_t proto;
+	unsigned tuple_bytes;
+	unsigned char tuple[TUPLE_MAX_BYTES]; /* payload of CTA_TUPLE_ORIG */
+	bool has_zone;
+	uint16_t zone_be;
+};
+
+struct conntrack {
+	struct netlink nl;
+	struct netlink_batch ask, change;
+	char where[64];
+	struct flow *flows; /* sorted by id */
+	unsigned flow_count;
+	uint64_t called_us; /* real time of the last call */
+};
+
+struct reading {
+	struct entry *entries;
+	unsigned count, room;
+	bool short_of_memory;
+};
+
+int conntrack_new(struct conntrack **out, const char *where, struct err *err)
+{
+	struct conntrack *ct = calloc(1, sizeof(*ct));
+	int code;
+
+	if (!ct)
+		return err_set(err, ENOMEM, "no memory for conntrack");
+	strncpy(ct->where, where, sizeof(ct->where) - 1);
+	code = netlink_open(&ct->nl, NETLINK_NETFILTER, err);
+	if (code) {
+		free(ct);
+		return code;
+	}
+	*out = ct;
+	return 0;
+}
+
+void conntrack_free(struct conntrack *ct)
+{
+	if (!ct)
+		return;
+	netlink_close(&ct->nl);
+	netlink_batch_free(&ct->ask);
+	netlink_batch_free(&ct->change);
+	free(ct->flows);
+	free(ct);
+}
+
+static struct nlmsghdr *begin(struct netlink_batch *batch, const char *what,
+			      uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *nlh;
+	struct nfgenmsg *nfg;
+
+	type |= NFNL_SUBSYS_CTNETLINK << 8;
+	nlh = netlink_begin(batch, what, type, flags);
+	if (!nlh)
+		return NULL;
+	nfg = netlink_extra(nlh, sizeof(*nfg));
+	nfg->nfgen_family = AF_INET;
+	nfg->version = NFNETLINK_V0;
+	return nlh;
+}
+
+int conntrack_flush(struct conntrack *ct, struct err *err)
+{
+	ct->flow_count = 0;
+	if (begin(&ct->change, "flush conntrack", IPCTNL_MSG_CT_DELETE, 0))
+		netlink_end(&ct->change);
+	return netlink_send(&ct->nl, &ct->change, ct->where, 0, err);
+}
+
+/* --- reading --------------------------------------------------------------- */
+
+static uint64_t packets_of(const struct nlattr *counters)
+{
+	const struct nlattr *attr;
+
+	netlink_for_each_nested(attr, counters)
+		if (mnl_attr_get_type(attr) == CTA_COUNTERS_PACKETS)
+			return be64toh(mnl_attr_get_u64(attr));
+	return 0;
+}
+
+static uint8_t proto_of(const struct nlattr *tuple)
+{
+	const struct nlattr *attr, *inner;
+
+	netlink_for_each_nested(attr, tuple) {
+		if (mnl_attr_get_type(attr) != CTA_TUPLE_PROTO)
+			continue;
+		netlink_for_each_nested(inner, attr)
+			if (mnl_attr_get_type(inner) == CTA_PROTO_NUM)
+				return mnl_attr_get_u8(inner);
+	}
+	return 0;
+}
+
+static void read_attr(const struct nlattr *attr, struct entry *e)
+{
+	switch (mnl_attr_get_type(attr)) {
+	case CTA_TUPLE_ORIG:
+		e->tuple_bytes = mnl_attr_get_payload_len(attr);
+		if (e->tuple_bytes > sizeof(e->tuple))
+			e->tuple_bytes = 0;
+		memcpy(e->tuple, mnl_attr_get_payload(attr), e->tuple_bytes);
+		e->proto = proto_of(attr);
+		break;
+	case CTA_STATUS:
+		e->status = ntohl(mnl_attr_get_u32(attr));
+		break;
+	case CTA_TIMEOUT:
+		e->timeout_s = ntohl(mnl_attr_get_u32(attr));
+		break;
+	case CTA_ID:
+		e->id = mnl_attr_get_u32(attr);
+		break;
+	case CTA_ZONE:
+		e->has_zone = true;
+		e->zone_be = mnl_attr_get_u16(attr);
+		break;
+	case CTA_COUNTERS_ORIG:
+	case CTA_COUNTERS_REPLY:
+		e->packets += packets_of(attr);
+		break;
+	default:
+		break;
+	}
+}
+
+static int on_entry(const struct nlmsghdr *nlh, void *arg)
+{
+	struct reading *reading = arg;
+	const struct nlattr *attr;
+	struct entry *e;
+
+	if (reading->count == reading->room) {
+		unsigned room = reading->room * 2 + 32;
+		struct entry *entries = realloc(reading->entries,
+						room * sizeof(*entries));
+
+		if (!entries) {
+			reading->short_of_memory = true;
+			errno = ENOMEM;
+			return MNL_CB_ERROR;
+		}
+		reading->entries = entries;
+		reading->room = room;
+	}
+	e = &reading->entries[reading->count];
+	memset(e, 0, sizeof(*e));
+	netlink_for_each_in(attr, nlh, sizeof(struct nfgenmsg))
+		read_attr(attr, e);
+	/* Without a tuple it cannot be spoken of again. */
+	reading->count += e->tuple_bytes > 0;
+	return MNL_CB_OK;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int read_all(struct conntrack *ct, struct reading *reading,
+		    struct err *err)
+{
+	int code;
+
+	/* A dump that raced with a change may be asked for again. */
+	for (unsigned tries = 0; tries < 5; tries++) {
+		reading->count = 0;
+		if (begin(&ct->ask, "list conntrack", IPCTNL_MSG_CT_GET, 0))
+			netlink_end(&ct->ask);
+		code = netlink_dump(&ct->nl, &ct->ask, on_entry, reading,
+				    ct->where, err);
+		if (code != -EINTR)
+			break;
+	}
+	if (!code && reading->count)
+		qsort(reading->entries, reading->count,
+		      sizeof(*reading->entries), compare_entries);
+	return code;
+}
+
+/* --- ageing ---------------------------------------------------------------- */
+
+static void put_entry(struct nlmsghdr *nlh, const struct entry *e)
+{
+	mnl_attr_put(nlh, CTA_TUPLE_ORIG | NLA_F_NESTED, e->tuple_bytes,
+		     e->tuple);
+	if (e->has_zone)
+		mnl_attr_put_u16(nlh, CTA_ZONE, e->zone_be);
+}
+
+static void put_delete(struct conntrack *ct, const struct entry *e)
+{
+	struct nlmsghdr *nlh = begin(&ct->change, "delete a flow",
+				     IPCTNL_MSG_CT_DELETE, 0);
+
+	if (!nlh)
+		return;
+	put_entry(nlh, e);
+	mnl_attr_put_u32(nlh, CTA_ID, e->id);
+	netlink_end(&ct->change);
+}
+
+static void put_timeout(struct conntrack *ct, const struct entry *e,
+			uint32_t seconds, bool assure)
+{
+	struct nlmsghdr *nlh = begin(&ct->change, "age a flow",
+				     IPCTNL_MSG_CT_NEW, 0);
+
+	if (!nlh)
+		return;
+	put_entry(nlh, e);
+	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(seconds));
+	if (assure)
+		mnl_attr_put_u32(nlh, CTA_STATUS,
+				 htonl(e->status | IPS_ASSURED));
+	netlink_end(&ct->change);
+}
+
+static const struct flow *find_flow(const struct conntrack *ct, uint32_t id)
+{
+	unsigned low = 0, high = ct->flow_count;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (ct->flows[middle].id == id)
+			return &ct->flows[middle];
+		if (ct->flows[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/*
+ * What is left of an entry now, before the lab time that passes; ELAPSED_US is
+ * the real time since the last call.
+ */
+static struct flow look(const struct conntrack *ct, const struct entry *e,
+			uint64_t elapsed_us, unsigned stream_timeout_s)
+{
+	const struct flow *old = find_flow(ct, e->id);
+	struct flow now = {.id = e->id, .packets = e->packets};
+
+	if (old) {
+		now.stream = old->stream;
+		now.age_us = old->age_us + elapsed_us;
+	}
+	if (old && old->packets == e->packets) {
+		now.left_us = old->left_us > elapsed_us
+				      ? old->left_us - elapsed_us : 0;
+		return now;
+	}
+	/* Told as whole seconds, rounded down, and fresh: so one more. */
+	now.left_us = (e->timeout_s + 1) * SECOND_US;
+	/* The kernel's 2 s are real ones; the lab's may have been skipped. */
+	if (e->proto == IPPROTO_UDP && (e->status & IPS_SEEN_REPLY) &&
+	    !(e->status & IPS_ASSURED) && old && old->age_us >= STREAM_AFTER_US)
+		now.stream = true;
+	if (now.stream && e->proto == IPPROTO_UDP)
+		now.left_us = stream_timeout_s * SECOND_US;
+	return now;
+}
+
+/* Returns whether the flow lives on. */
+static bool age_one(struct conntrack *ct, const struct entry *e,
+		    struct flow *flow, uint64_t us)
+{
+	bool assure = flow->stream && !(e->status & IPS_ASSURED);
+	uint32_t seconds;
+
+	if (flow->left_us <= us) {
+		put_delete(ct, e);
+		return false;
+	}
+	flow->left_us -= us;
+	flow->age_us += us;
+	seconds = (uint32_t)((flow->left_us + SECOND_US - 1) / SECOND_US);
+	/* Where nothing was skipped the kernel has counted for itself. */
+	if (us || assure) {
+		put_timeout(ct, e, seconds, assure);
+	}
+	return true;
+}
+
+int conntrack_age(struct conntrack *ct, uint64_t us, uint64_t now_us,
+		  unsigned stream_timeout_s, struct err *err)
+{
+	uint64_t elapsed_us = ct->called_us ? now_us - ct->called_us : 0;
+	struct reading reading = {NULL, 0, 0, false};
+	int code = read_all(ct, &reading, err);
+	struct flow *flows = NULL;
+	unsigned count = 0;
+
+	if (!code && reading.count) {
+		flows = malloc(reading.count * sizeof(*flows));
+		if (!flows)
+			code = err_set(err, ENOMEM, "no memory for %u flows",
+				       reading.count);
+	}
+	for (unsigned i = 0; flows && i < reading.count; i++) {
+		struct flow flow = look(ct, &reading.entries[i], elapsed_us,
+					stream_timeout_s);
+
+		if (age_one(ct, &reading.entries[i], &flow, us))
+			flows[count++] = flow;
+	}
+	/* ENOENT: it ended in the meantime, which is what time does. */
+	if (!code)
+		code = netlink_send(&ct->nl, &ct->change, ct->where, ENOENT,
+				    err);
+	free(reading.entries);
+	if (code) {
+		free(flows);
+		return code;
+	}
+	free(ct->flows);
+	ct->flows = flows;
+	ct->flow_count = count;
+	ct->called_us = now_us;
+	return 0;
+}

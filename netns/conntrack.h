@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * conntrack: the flows that a router remembers. Private to netns/.
+ *
+ * conntrack_new, in the router's namespace -> conntrack_free. It belongs to
+ * that namespace from then on.
+ */
+#ifndef NATRIG_NETNS_CONNTRACK_H
+#define NATRIG_NETNS_CONNTRACK_H
+
+#include "wire/err.h"
+
+#include <stdint.h>
+
+struct conntrack;
+
+int conntrack_new(struct conntrack **ct, const char *where, struct err *err);
+void conntrack_free(struct conntrack *ct);
+
+/* Forgets every flow. */
+int conntrack_flush(struct conntrack *ct, struct err *err);
+
+/*
+ * Ages every flow by US. NOW_US is real time, and says how long ago the last
+ * call was; STREAM_TIMEOUT_S is the router's for UDP.
+ */
+int conntrack_age(struct conntrack *ct, uint64_t us, uint64_t now_us,
+		  unsigned stream_timeout_s, struct err *err);
+
+#endif

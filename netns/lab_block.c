@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Blocks. Each is one nft rule in a table of its own, `inet block` in a router
+ * (`bridge block` for what a LAN's bridge carries) or `bridge block` in the
+ * internet. The tables are written anew at each change: blocks are few.
+ */
+#include "netns/lab_own.h"
+#include "wire/endpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <netinet/in.h>
+
+/* Where a packet is dropped, and by what addresses it is known there. */
+enum place {
+	PLACE_INTERNET, /* bridge: X and Y are both on it */
+	PLACE_OUT,	/* X's router, as it comes in from the LAN */
+	PLACE_LAN,	/* X's router: its LAN's bridge, for a neighbour */
+	PLACE_IN,	/* Y's router, after translation */
+};
+
+struct text {
+	char *data; /* malloc'ed by open_memstream */
+	size_t bytes;
+	FILE *file;
+};
+
+static const struct lab_node *outermost(const struct lab *lab,
+					const struct lab_node *node)
+{
+	const struct lab_node *router = lab_router_of(lab, node);
+
+	while (router && lab_router_of(lab, router))
+		router = lab_router_of(lab, router);
+	return router;
+}
+
+/* Is Y's public address Y's alone? */
+static bool has_address_alone(const struct lab *lab, const struct lab_node *y)
+{
+	const struct lab_node *edge = outermost(lab, y);
+
+	if (!edge || lab_public_ip(lab, y) == y->ifaces[0].ip)
+		return true;
+	for (unsigned i = 0; i < lab->count; i++)
+		if (&lab->nodes[i] != y &&
+		    lab->nodes[i].plan.kind == LAB_HOST &&
+		    outermost(lab, &lab->nodes[i]) == edge)
+			return false;
+	return true;
+}
+
+static void put_match(FILE *file, const struct lab_blocked *b)
+{
+	const char *proto = b->proto == IPPROTO_TCP ? "tcp" : "udp";
+
+	if (b->port && b->proto)
+		fprintf(file, " %s dport %u", proto, b->port);
+	else if (b->port)
+		fprintf(file, " meta l4proto { tcp, udp } th dport %u",
+			b->port);
+	else if (b->proto)
+		fprintf(file, " meta l4proto %s", proto);
+	fprintf(file, " drop\n");
+}
+
+static void put_rule(FILE *file, const struct lab_blocked *b, uint32_t from_ip,
+		     const uint32_t *to_ips, unsigned to_count)
+{
+	char from[ENDPOINT_TEXT_BYTES], to[ENDPOINT_TEXT_BYTES];
+
+	for (unsigned i = 0; i < to_count; i++) {
+		fprintf(file, "\t\tip saddr %s ip daddr %s",
+			endpoint_format_ip(from_ip, from),
+			endpoint_format_ip(to_ips[i], to));
+		put_match(file, b);
+	}
+}
+
+/* What stands for Y where X's packets have not been translated yet. */
+static unsigned addresses_of(const struct lab *lab, const struct lab_node *x,
+			     const struct lab_node *y, uint32_t ips[3])
+{
+	unsigned count = 0;
+
+	ips[count++] = y->ifaces[0].ip;
+	if (y->plan.kind == LAB_ROUTER && lab_router_of(lab, x) == y)
+		ips[count++] = y->ifaces[1].ip;
+	if (lab_public_ip(lab, y) != y->ifaces[0].ip &&
+	    has_address_alone(lab, y))
+		ips[count++] = lab_public_ip(lab, y);
+	return count;
+}
+
+/* Does this block put a rule at PLACE of ROUTER (NULL: the internet)? */
+static void put_block(const struct lab *lab, FILE *file, enum place place,
+		      const struct lab_node *router,
+		      const struct lab_blocked *b)
+{
+	const struct lab_node *x = &lab->nodes[b->x], *y = &lab->nodes[b->y];
+	const struct lab_node *xr = lab_router_of(lab, x);
+	const struct lab_node *yr = lab_router_of(lab, y);
+	uint32_t ips[3] = {y->ifaces[0].ip};
+	unsigned count = addresses_of(lab, x, y, ips);
+
+	if (place == PLACE_INTERNET && !xr && has_address_alone(lab, y))
+		put_rule(file, b, x->ifaces[0].ip, ips, count);
+	if (place == PLACE_OUT && router == xr)
+		put_rule(file, b, x->ifaces[0].ip, ips, count);
+	if (place == PLACE_LAN && router == xr && xr == yr)
+		put_rule(file, b, x->ifaces[0].ip, ips, 1);
+	/* Y's LAN neighbours share its address: only after DNAT is it known. */
+	if (place == PLACE_IN && router == yr && !has_address_alone(lab, y))
+		put_rule(file, b, lab_public_ip(lab, x), ips, 1);
+}
+
+static void put_chain(const struct lab *lab, FILE *file, enum place place,
+		      const struct lab_node *router, const char *head)
+{
+	fprintf(file, "%s", head);
+	for (unsigned i = 0; i < lab->own->blocked_count; i++)
+		put_block(lab, file, place, router, &lab->own->blocked[i]);
+	fprintf(file, "\t}\n");
+}
+
+static void put_bridge_table(const struct lab *lab, FILE *file,
+			     const struct lab_node *router)
+{
+	fprintf(file, "table bridge block\ndelete table bridge block\n"
+		"table bridge block {\n");
+	put_chain(lab, file, router ? PLACE_LAN : PLACE_INTERNET, router,
+		  "\tchain forward {\n"
+		  "\t\ttype filter hook forward priority filter; "
+		  "policy accept;\n");
+	fprintf(file, "}\n");
+}
+
+/* Before conntrack on the way out, so that no flow is remembered. */
+static void put_router_table(const struct lab *lab, FILE *file,
+			     const struct lab_node *router)
+{
+	fprintf(file, "table inet block\ndelete table inet block\n"
+		"table inet block {\n");
+	put_chain(lab, file, PLACE_OUT, router,
+		  "\tchain out {\n"
+		  "\t\ttype filter hook prerouting priority raw; "
+		  "policy accept;\n"
+		  "\t\tiifname != \"lan\" accept\n");
+	put_chain(lab, file, PLACE_IN, router,
+		  "\tchain in {\n"
+		  "\t\ttype filter hook forward priority filter - 5; "
+		  "policy accept;\n");
+	fprintf(file, "}\n");
+}
+
+static bool concerns(const struct lab *lab, const struct lab_node *router)
+{
+	for (unsigned i = 0; i < lab->own->blocked_count; i++) {
+		const struct lab_blocked *b = &lab->own->blocked[i];
+
+		if (lab_router_of(lab, &lab->nodes[b->x]) == router ||
+		    (router &&
+		     lab_router_of(lab, &lab->nodes[b->y]) == router))
+			return true;
+	}
+	return false;
+}
+
+/* ROUTER NULL: the internet. */
+static int load_one(struct lab *lab, const struct lab_node *router,
+		    struct err *err)
+{
+	const char *name = router ? router->plan.name : "the internet";
+	struct text text = {NULL, 0, NULL};
+	int code;
+
+	text.file = open_memstream(&text.data, &text.bytes);
+	if (!text.file)
+		return err_set(err, ENOMEM, "no memory for blocks");
+	if (router)
+		put_router_table(lab, text.file, router);
+	if (!router || router->own->members > 1)
+		put_bridge_table(lab, text.file, router);
+	if (fclose(text.file) || !text.data) {
+		free(text.data);
+		return err_set(err, ENOMEM, "no memory for blocks");
+	}
+	code = lab_enter_fd(router ? router->ns_fd : lab->internet_ns_fd, name,
+			    err);
+	if (!code)
+		code = lab_nft(lab, text.data, name, err);
+	lab_leave(lab);
+	free(text.data);
+	return code;
+}
+
+int lab_blocks_load(struct lab *lab, struct err *err)
+{
+	bool wanted = concerns(lab, NULL);
+	int code = 0;
+
+	if (wanted || lab->own->internet_blocks_loaded)
+		code = load_one(lab, NULL, err);
+	lab->own->internet_blocks_loaded = wanted;
+	for (unsigned i = 0; i < lab->count && !code; i++) {
+		struct lab_node *node = &lab->nodes[i];
+
+		if (node->plan.kind != LAB_ROUTER)
+			continue;
+		wanted = concerns(lab, node);
+		if (wanted || node->own->blocks_loaded)
+			code = load_one(lab, node, err);
+		node->own->blocks_loaded = wanted;
+	}
+	return code;
+}
+
+static struct lab_blocked *find(const struct lab *lab,
+				const struct lab_blocked *wanted)
+{
+	for (unsigned i = 0; i < lab->own->blocked_count; i++) {
+		struct lab_blocked *b = &lab->own->blocked[i];
+
+		if (b->x == wanted->x && b->y == wanted->y &&
+		    b->proto == wanted->proto && b->port == wanted->port)
+			return b;
+	}
+	return NULL;
+}
+
+int lab_block(struct lab *lab, struct lab_node *x, struct lab_node *y,
+	      int proto, uint16_t port, struct err *err)
+{
+	struct lab_blocked wanted = {x->own->index, y->own->index, proto, port};
+	size_t bytes = (lab->own->blocked_count + 1) * sizeof(wanted);
+	struct lab_blocked *blocked;
+	int code;
+
+	if (proto && proto != IPPROTO_UDP && proto != IPPROTO_TCP)
+		return err_set(err, EINVAL, "cannot block protocol %d: udp, "
+			       "tcp or all", proto);
+	if (find(lab, &wanted))
+		return 0;
+	blocked = realloc(lab->own->blocked, bytes);
+	if (!blocked)
+		return err_set(err, ENOMEM, "no memory for another block");
+	lab->own->blocked = blocked;
+	blocked[lab->own->blocked_count++] = wanted;
+	code = lab_blocks_load(lab, err);
+	if (code)
+		lab->own->blocked_count--;
+	return code;
+}
+
+int lab_unblock(struct lab *lab, struct lab_node *x, struct lab_node *y,
+		int proto, uint16_t port, struct err *err)
+{
+	struct lab_blocked wanted = {x->own->index, y->own->index, proto, port};
+	struct lab_blocked *found = find(lab, &wanted);
+
+	if (!found)
+		return err_set(err, ENOENT, "%s -> %s is not blocked like that",
+			       x->plan.name, y->plan.name);
+	*found = lab->own->blocked[--lab->own->blocked_count];
+	return lab_blocks_load(lab, err);
+}

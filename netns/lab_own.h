@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lab_own: what the lab_*.c files share and nobody else sees.
+ *
+ *   lab.c         lab_new, lab_free, entering a namespace, processes
+ *   lab_plan.c    checks a plan and gives out addresses; touches no kernel
+ *   lab_build.c   namespaces, links, addresses, routes
+ *   lab_router.c  rulesets, daemons, flush, reboot, renumber, set, link
+ *   lab_block.c   blocks
+ *   lab_age.c     lab time for what the kernel holds
+ */
+#ifndef NATRIG_NETNS_LAB_OWN_H
+#define NATRIG_NETNS_LAB_OWN_H
+
+#include "netns/conntrack.h"
+#include "netns/lab.h"
+#include "netns/netlink.h"
+#include "netns/portmapd.h"
+
+#include <nftables/libnftables.h>
+
+#define LAB_INTERNET_NET 0x19000000U  /* 25.0.0.0 */
+#define LAB_INTERNET_BITS 8
+/* A Linux bridge has 1024 ports less one. */
+#define LAB_INTERNET_MAX_PORTS 1023
+
+/* Fixed interface indexes, so that no message has to ask for one. */
+enum {
+	LAB_INDEX_LO = 1,
+	LAB_INDEX_FIRST = 2,  /* eth0, wan; in the internet: the bridge */
+	LAB_INDEX_LAN = 3,    /* router: lan */
+	LAB_INDEX_PORTS = 10, /* ports of a bridge: this + the node's index */
+};
+
+struct lab_blocked {
+	unsigned x, y; /* node indexes */
+	int proto;
+	uint16_t port;
+};
+
+struct lab_node_own {
+	unsigned index;
+	unsigned members;	/* routers: nodes on its LAN */
+	uint32_t lan_net;	/* routers */
+	uint32_t next_member_ip; /* routers: next free on the LAN */
+	bool blocks_loaded;	/* has a table of blocks */
+	struct portmapd *daemon;
+	struct conntrack *conntrack; /* routers; opened when first needed */
+};
+
+struct lab_own {
+	struct lab_node_own *nodes;
+	int home_ns_fd;
+	struct netlink internet; /* rtnetlink in the internet's namespace */
+	struct netlink_batch batch;
+	struct nft_ctx *nft;
+	struct lab_blocked *blocked;
+	unsigned blocked_count;
+	bool internet_blocks_loaded;
+	uint32_t next_wan_ip;
+	int files_fd; /* private tmpfs of the daemons; -1: none */
+	pid_t *children;
+	unsigned child_count;
+};
+
+/* lab_plan.c */
+int lab_plan_check(const struct lab_plan *plan, struct err *err);
+int lab_plan_addresses(struct lab *lab, struct err *err);
+/* The router of NODE, or NULL on the internet. */
+struct lab_node *lab_router_of(const struct lab *lab,
+			       const struct lab_node *node);
+uint32_t lab_mask(unsigned bits);
+
+/* lab.c */
+int lab_enter_fd(int ns_fd, const char *name, struct err *err);
+/* Runs nft's own words in the calling thread's namespace. */
+int lab_nft(struct lab *lab, const char *text, const char *where,
+	    struct err *err);
+
+/* lab_build.c */
+int lab_build(struct lab *lab, struct err *err);
+int lab_sysctl(const char *name, const char *value, struct err *err);
+/* Queues an IPv4 address of the interface with that index. */
+void lab_put_address(struct netlink_batch *batch, const char *what, bool add,
+		     unsigned ifindex, uint32_t ip, unsigned bits);
+/* Queues a route; NET 0 with 0 BITS is the default route. */
+void lab_put_route(struct netlink_batch *batch, const char *what, bool add,
+		   uint32_t net, unsigned bits, uint32_t gateway);
+void lab_put_flags(struct netlink_batch *batch, const char *what,
+		   unsigned ifindex, bool up);
+
+/* lab_router.c; the calling thread is in the router's namespace */
+int lab_router_rules(struct lab *lab, struct lab_node *router, struct err *err);
+int lab_router_timeouts(const struct lab_node *router, struct err *err);
+int lab_router_daemon(struct lab *lab, struct lab_node *router,
+		      struct err *err);
+/*
+ * Tells (or, with ADD false, un-tells) the nodes around each router that does
+ * not translate by what way its LAN is reached.
+ */
+int lab_announce(struct lab *lab, bool add, struct err *err);
+
+/* lab_block.c */
+int lab_blocks_load(struct lab *lab, struct err *err);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "netns/lab_own.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FIRST_ROUTER_IP 0x19000001U /* 25.0.0.1 */
+#define FIRST_HOST_IP 0x19800001U   /* 25.128.0.1 */
+#define FIRST_SERVER_IP 0x19ff0001U /* 25.255.0.1 */
+/* 192.168.1.0/24 to 192.168.254.0/24, then 10.x.y.0/24. */
+#define FIRST_LANS 254
+#define LAN_BITS 24
+#define LAN_MAX_MEMBERS 253
+
+uint32_t lab_mask(unsigned bits)
+{
+	return bits ? ~0U << (32 - bits) : 0;
+}
+
+struct lab_node *lab_router_of(const struct lab *lab,
+			       const struct lab_node *node)
+{
+	return node->plan.router < 0 ? NULL : &lab->nodes[node->plan.router];
+}
+
+/* A router behind itself would have no way out. */
+static int check_chain(const struct lab_plan *plan, unsigned i, struct err *err)
+{
+	int at = (int)i;
+
+	for (unsigned hops = 0; at >= 0; hops++) {
+		if (hops > plan->count)
+			return err_set(err, EINVAL, "%s: is behind itself; one "
+				       "of its routers must be on the internet",
+				       plan->nodes[i].name);
+		at = plan->nodes[at].router;
+	}
+	return 0;
+}
+
+static int check_node(const struct lab_plan *plan, unsigned i, struct err *err)
+{
+	const struct lab_plan_node *node = &plan->nodes[i];
+	struct err why = {.text = ""};
+
+	if (!node->name[0] ||
+	    strnlen(node->name, sizeof(node->name)) == sizeof(node->name))
+		return err_set(err, EINVAL, "node %u of the plan has no usable "
+			       "name", i);
+	if (node->router >= (int)plan->count ||
+	    (node->router >= 0 &&
+	     plan->nodes[node->router].kind != LAB_ROUTER))
+		return err_set(err, EINVAL, "%s: is behind node %d, which is "
+			       "no router", node->name, node->router);
+	if (node->kind == LAB_SERVER && node->router >= 0)
+		return err_set(err, EINVAL, "%s: a server must be on the "
+			       "internet, not behind %s", node->name,
+			       plan->nodes[node->router].name);
+	if (node->kind != LAB_ROUTER)
+		return 0;
+	if (nat_supported(&node->nat, &why))
+		return err_set(err, ENOTSUP, "%s: %s", node->name, why.text);
+	return check_chain(plan, i, err);
+}
+
+int lab_plan_check(const struct lab_plan *plan, struct err *err)
+{
+	unsigned ports = 0;
+	int code;
+
+	for (unsigned i = 0; i < plan->count; i++) {
+		code = check_node(plan, i, err);
+		if (code)
+			return code;
+		ports += plan->nodes[i].router < 0;
+	}
+	if (ports > LAB_INTERNET_MAX_PORTS)
+		return err_set(err, E2BIG, "%u nodes on the internet: its "
+			       "bridge has %d ports; put some behind a router",
+			       ports, LAB_INTERNET_MAX_PORTS);
+	return 0;
+}
+
+/* MACs tell an interface by its address: 02:00 inside, 02:01 outside ends. */
+static void set_iface(struct lab_iface *iface, const char *name, uint32_t ip,
+		      unsigned bits)
+{
+	snprintf(iface->name, sizeof(iface->name), "%s", name);
+	iface->ip = ip;
+	iface->prefix_bits = bits;
+	iface->mac[0] = 2;
+	iface->mac[1] = 0;
+	for (unsigned i = 0; i < 4; i++)
+		iface->mac[2 + i] = (uint8_t)(ip >> (24 - 8 * i));
+}
+
+static void give_lan(struct lab_node *router, unsigned number)
+{
+	uint32_t net = 0xc0a80000U | number << 8;
+
+	if (number > FIRST_LANS)
+		net = 0x0a000000U | (number - FIRST_LANS - 1) << 8;
+	router->own->lan_net = net;
+	router->own->next_member_ip = net + 2;
+	set_iface(&router->ifaces[1], "lan", net + 1, LAN_BITS);
+	router->iface_count = 2;
+}
+
+static int give_outside(struct lab *lab, struct lab_node *node,
+			uint32_t next[3], struct err *err)
+{
+	struct lab_node *router = lab_router_of(lab, node);
+	const char *name = node->plan.kind == LAB_ROUTER ? "wan" : "eth0";
+
+	if (!router) {
+		set_iface(&node->ifaces[0], name, next[node->plan.kind]++,
+			  LAB_INTERNET_BITS);
+		return 0;
+	}
+	if (++router->own->members > LAN_MAX_MEMBERS)
+		return err_set(err, E2BIG, "%s: more than %d nodes behind it",
+			       router->plan.name, LAN_MAX_MEMBERS);
+	node->gateway_ip = router->ifaces[1].ip;
+	set_iface(&node->ifaces[0], name, router->own->next_member_ip++,
+		  LAN_BITS);
+	return 0;
+}
+
+int lab_plan_addresses(struct lab *lab, struct err *err)
+{
+	uint32_t next[3] = {[LAB_ROUTER] = FIRST_ROUTER_IP,
+			    [LAB_HOST] = FIRST_HOST_IP,
+			    [LAB_SERVER] = FIRST_SERVER_IP};
+	unsigned lans = 0;
+	int code;
+
+	for (unsigned i = 0; i < lab->count; i++) {
+		struct lab_node *node = &lab->nodes[i];
+
+		if (node->plan.kind == LAB_ROUTER)
+			give_lan(node, ++lans);
+	}
+	for (unsigned i = 0; i < lab->count; i++) {
+		struct lab_node *node = &lab->nodes[i];
+
+		if (!node->iface_count)
+			node->iface_count = 1;
+		code = give_outside(lab, node, next, err);
+		if (code)
+			return code;
+	}
+	lab->own->next_wan_ip = next[LAB_ROUTER];
+	return 0;
+}
+
+/* A router that does not translate shows its hosts' own addresses. */
+uint32_t lab_public_ip(const struct lab *lab, const struct lab_node *node)
+{
+	uint32_t ip = node->ifaces[0].ip;
+	const struct lab_node *router = lab_router_of(lab, node);
+
+	for (; router; router = lab_router_of(lab, router))
+		if (router->plan.nat.mapping != NAT_MAPPING_NONE)
+			ip = router->ifaces[0].ip;
+	return ip;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "netns/lab_own.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RULESET_BYTES 8192
+
+/* Says so when NODE is no router. */
+static int need_router(const struct lab_node *node, const char *what,
+		       struct err *err)
+{
+	if (node->plan.kind == LAB_ROUTER)
+		return 0;
+	return err_set(err, EINVAL, "%s: cannot %s it: it is not a router",
+		       node->plan.name, what);
+}
+
+int lab_router_rules(struct lab *lab, struct lab_node *router, struct err *err)
+{
+	const struct nat_place place = {
+		.wan = router->ifaces[0].name,
+		.lan = router->ifaces[1].name,
+		.wan_ip = router->ifaces[0].ip,
+		.lan_net = router->own->lan_net,
+		.lan_mask = lab_mask(router->ifaces[1].prefix_bits),
+		.portmap = router->plan.portmap != 0,
+	};
+	char text[RULESET_BYTES];
+	int length = nat_ruleset(&router->plan.nat, &place, text, sizeof(text),
+				 err);
+
+	if (length < 0)
+		return length;
+	return lab_nft(lab, text, router->plan.name, err);
+}
+
+static int set_timeout(const char *name, unsigned seconds, struct err *err)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", seconds);
+	return lab_sysctl(name, text, err);
+}
+
+int lab_router_timeouts(const struct lab_node *router, struct err *err)
+{
+	const struct nat *nat = &router->plan.nat;
+	int code = set_timeout("netfilter/nf_conntrack_udp_timeout",
+			       nat->udp_timeout_s, err);
+
+	if (!code)
+		code = set_timeout("netfilter/nf_conntrack_udp_timeout_stream",
+				   nat->udp_stream_timeout_s, err);
+	return code;
+}
+
+int lab_router_daemon(struct lab *lab, struct lab_node *router, struct err *err)
+{
+	struct portmapd_plan plan = {
+		.where = router->plan.name,
+		.id = router->own->index,
+		.protocols = router->plan.portmap,
+		.lan_ip = router->ifaces[1].ip,
+		.lan_bits = router->ifaces[1].prefix_bits,
+	};
+
+	if (lab->own->files_fd < 0)
+		lab->own->files_fd = portmapd_files(err);
+	if (lab->own->files_fd < 0)
+		return lab->own->files_fd;
+	plan.files_fd = lab->own->files_fd;
+	return portmapd_start(&router->own->daemon, &plan, err);
+}
+
+static void end_daemon(struct lab_node *router)
+{
+	portmapd_stop(router->own->daemon);
+	portmapd_free(router->own->daemon);
+	router->own->daemon = NULL;
+}
+
+static int flush_here(struct lab_node *router, struct err *err)
+{
+	int code = 0;
+
+	if (!router->own->conntrack)
+		code = conntrack_new(&router->own->conntrack,
+				     router->plan.name, err);
+	return code ? code : conntrack_flush(router->own->conntrack, err);
+}
+
+int lab_flush(struct lab *lab, struct lab_node *router, struct err *err)
+{
+	int code = need_router(router, "flush", err);
+
+	if (code)
+		return code;
+	code = lab_enter(lab, router, err);
+	if (!code)
+		code = flush_here(router, err);
+	lab_leave(lab);
+	return code;
+}
+
+/* The mappings go before the flows, lest a packet in between make new ones. */
+static int reboot_here(struct lab *lab, struct lab_node *router,
+		       struct err *err)
+{
+	int code = lab_nft(lab, "table inet portmap\n"
+			   "delete table inet portmap\n",
+			   router->plan.name, err);
+
+	if (!code)
+		code = lab_router_rules(lab, router, err);
+	if (!code)
+		code = flush_here(router, err);
+	if (!code && router->plan.portmap)
+		code = lab_router_daemon(lab, router, err);
+	return code;
+}
+
+int lab_reboot(struct lab *lab, struct lab_node *router, struct err *err)
+{
+	int code = need_router(router, "reboot", err);
+
+	if (code)
+		return code;
+	end_daemon(router);
+	code = lab_enter(lab, router, err);
+	if (!code)
+		code = reboot_here(lab, router, err);
+	lab_leave(lab);
+	return code;
+}
+
+/* --- a new address --------------------------------------------------------- */
+
+static int take_address(struct lab *lab, struct lab_node *router, uint32_t *ip,
+			struct err *err)
+{
+	const struct lab_node *outer = lab_router_of(lab, router);
+	uint32_t *next = outer ? &outer->own->next_member_ip
+			       : &lab->own->next_wan_ip;
+
+	if (outer && (*next & 0xff) == 0xff)
+		return err_set(err, EADDRNOTAVAIL, "%s: the LAN of %s has no "
+			       "unused address left", router->plan.name,
+			       outer->plan.name);
+	*ip = (*next)++;
+	return 0;
+}
+
+static int renumber_here(struct lab *lab, struct lab_node *router, uint32_t ip,
+			 struct err *err)
+{
+	struct netlink_batch *batch = &lab->own->batch;
+	struct lab_iface *wan = &router->ifaces[0];
+	struct netlink nl;
+	int code = netlink_open(&nl, NETLINK_ROUTE, err);
+
+	if (code)
+		return code;
+	lab_put_address(batch, "drop its WAN address", false, LAB_INDEX_FIRST,
+			wan->ip, wan->prefix_bits);
+	lab_put_address(batch, "set its WAN address", true, LAB_INDEX_FIRST,
+			ip, wan->prefix_bits);
+	if (router->gateway_ip)
+		lab_put_route(batch, "set its default route", true, 0, 0,
+			      router->gateway_ip);
+	code = netlink_send(&nl, batch, router->plan.name, 0, err);
+	netlink_close(&nl);
+	if (code)
+		return code;
+	wan->ip = ip;
+	code = lab_router_rules(lab, router, err);
+	return code ? code : flush_here(router, err);
+}
+
+int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err)
+{
+	bool announced = router->plan.nat.mapping == NAT_MAPPING_NONE;
+	int code = need_router(router, "renumber", err);
+	uint32_t ip = 0;
+
+	if (!code)
+		code = take_address(lab, router, &ip, err);
+	if (!code && announced)
+		code = lab_announce(lab, false, err);
+	if (code)
+		return code;
+	code = lab_enter(lab, router, err);
+	if (!code)
+		code = renumber_here(lab, router, ip, err);
+	lab_leave(lab);
+	if (!code && announced)
+		code = lab_announce(lab, true, err);
+	/* Blocks are written in addresses. */
+	return code ? code : lab_blocks_load(lab, err);
+}
+
+/* --- a new behaviour ------------------------------------------------------- */
+
+static int set_here(struct lab *lab, struct lab_node *router,
+		    unsigned old_portmap, struct err *err)
+{
+	int code = lab_router_timeouts(router, err);
+
+	if (!code)
+		code = lab_router_rules(lab, router, err);
+	if (!code && !router->plan.portmap && old_portmap)
+		code = lab_nft(lab, "table inet portmap\n"
+			       "delete table inet portmap\n",
+			       router->plan.name, err);
+	if (!code && router->plan.portmap && !router->own->daemon)
+		code = lab_router_daemon(lab, router, err);
+	return code;
+}
+
+int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
+	    unsigned portmap, struct err *err)
+{
+	bool turns = (router->plan.nat.mapping == NAT_MAPPING_NONE) !=
+		     (nat->mapping == NAT_MAPPING_NONE);
+	unsigned old_portmap = router->plan.portmap;
+	int code = need_router(router, "set", err);
+
+	if (!code)
+		code = nat_supported(nat, err);
+	if (!code && turns)
+		code = lab_announce(lab, false, err);
+	if (code)
+		return code;
+	router->plan.nat = *nat;
+	router->plan.portmap = portmap;
+	/* The daemon cannot be told of other protocols: a new one, then. */
+	if (portmap != old_portmap)
+		end_daemon(router);
+	code = lab_enter(lab, router, err);
+	if (!code)
+		code = set_here(lab, router, old_portmap, err);
+	lab_leave(lab);
+	/* lab_block's addresses are those that show outside. */
+	if (!code && turns)
+		code = lab_announce(lab, true, err);
+	return code || !turns ? code : lab_blocks_load(lab, err);
+}
+
+/* --- routers that do not translate ----------------------------------------- */
+
+static int tell_one(struct lab *lab, const struct lab_node *node,
+		    const struct lab_node *router, uint32_t via_ip, bool add,
+		    struct err *err)
+{
+	struct netlink nl;
+	int code = lab_enter(lab, node, err);
+
+	if (!code)
+		code = netlink_open(&nl, NETLINK_ROUTE, err);
+	if (code)
+		return code;
+	lab_put_route(&lab->own->batch, "set the way to a LAN", add,
+		      router->own->lan_net, router->ifaces[1].prefix_bits,
+		      via_ip);
+	/* ESRCH: it was gone already. */
+	code = netlink_send(&nl, &lab->own->batch, node->plan.name, ESRCH, err);
+	netlink_close(&nl);
+	return code;
+}
+
+/* Up to the first router that translates, or to all of the internet. */
+static int announce(struct lab *lab, const struct lab_node *router, bool add,
+		    struct err *err)
+{
+	const struct lab_node *at = router, *outer;
+	int code = 0;
+
+	for (; !code && at; at = outer) {
+		if (at->plan.nat.mapping != NAT_MAPPING_NONE)
+			return 0;
+		outer = lab_router_of(lab, at);
+		if (outer)
+			code = tell_one(lab, outer, router, at->ifaces[0].ip,
+					add, err);
+		for (unsigned i = 0; i < lab->count && !outer && !code; i++)
+			if (lab->nodes[i].plan.router < 0 &&
+			    &lab->nodes[i] != at)
+				code = tell_one(lab, &lab->nodes[i], router,
+						at->ifaces[0].ip, add, err);
+	}
+	return code;
+}
+
+int lab_announce(struct lab *lab, bool add, struct err *err)
+{
+	int code = 0;
+
+	for (unsigned i = 0; i < lab->count && !code; i++)
+		if (lab->nodes[i].plan.kind == LAB_ROUTER &&
+		    lab->nodes[i].plan.nat.mapping == NAT_MAPPING_NONE)
+			code = announce(lab, &lab->nodes[i], add, err);
+	lab_leave(lab);
+	return code;
+}
+
+/* --- links ----------------------------------------------------------------- */
+
+/*
+ * The far end is what goes down, so that the node keeps its addresses and
+ * routes, as with a cable pulled, and a recorder on it keeps its handle.
+ */
+int lab_link(struct lab *lab, struct lab_node *node, bool up, struct err *err)
+{
+	const struct lab_node *router = lab_router_of(lab, node);
+	unsigned ifindex = LAB_INDEX_PORTS + node->own->index;
+	struct netlink nl;
+	int code;
+
+	if (!router) {
+		lab_put_flags(&lab->own->batch, "set its link up or down",
+			      ifindex, up);
+		return netlink_send(&lab->own->internet, &lab->own->batch,
+				    node->plan.name, 0, err);
+	}
+	if (router->own->members == 1)
+		ifindex = LAB_INDEX_LAN;
+	code = lab_enter(lab, router, err);
+	if (!code)
+		code = netlink_open(&nl, NETLINK_ROUTE, err);
+	lab_leave(lab);
+	if (code)
+		return code;
+	lab_put_flags(&lab->own->batch, "set its link up or down", ifindex, up);
+	code = netlink_send(&nl, &lab->own->batch, node->plan.name, 0, err);
+	netlink_close(&nl);
+	return code;
+}
+
+/* --- daemons --------------------------------------------------------------- */
+
+int lab_ready(struct lab *lab, bool *ready, struct err *err)
+{
+	uint64_t now_us = clock_real_us();
+	int code = 0;
+
+	*ready = true;
+	for (unsigned i = 0; i < lab->count && !code; i++) {
+		struct lab_node *node = &lab->nodes[i];
+		bool one = true;
+
+		if (node->own->daemon)
+			code = portmapd_ready(node->own->daemon, now_us, &one,
+					      err);
+		*ready = *ready && one;
+	}
+	return code;
+}

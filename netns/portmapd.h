@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * portmapd: miniupnpd in a router's namespace, speaking UPnP and NAT-PMP as
+ * the plan wants. Private to netns/.
+ *
+ * portmapd_start, in the router's namespace -> portmapd_free. It keeps no file
+ * outside a tmpfs that is mounted nowhere.
+ */
+#ifndef NATRIG_NETNS_PORTMAPD_H
+#define NATRIG_NETNS_PORTMAPD_H
+
+#include "wire/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct portmapd;
+
+struct portmapd_plan {
+	const char *where;    /* the router's name, for errors */
+	unsigned id;	      /* unique in the lab */
+	unsigned protocols;   /* LAB_PORTMAP_* */
+	int files_fd;	      /* of portmapd_files */
+	uint32_t lan_ip;
+	unsigned lan_bits;
+};
+
+/* A private tmpfs for the daemons' files; the descriptor or -errno. */
+int portmapd_files(struct err *err);
+
+int portmapd_start(struct portmapd **d, const struct portmapd_plan *plan,
+		   struct err *err);
+/* Tells it to end, and does not wait; NULL is legal. */
+void portmapd_stop(struct portmapd *d);
+/* Ends it if need be, and waits; NULL is legal. */
+void portmapd_free(struct portmapd *d);
+
+/*
+ * Asks on every protocol that was wanted and hears what has been answered so
+ * far; never blocks. The questions stay on the router's loopback. Negative
+ * errno when the daemon has died; err has its last words.
+ */
+int portmapd_ready(struct portmapd *d, uint64_t now_us, bool *ready,
+		   struct err *err);
+
+/*
+ * A lease whose lab time is over. portmapd_age calls GONE for each, and the
+ * caller takes the mapping away.
+ */
+struct portmapd_lease {
+	int proto; /* IPPROTO_UDP or IPPROTO_TCP */
+	uint16_t external_port;
+};
+
+/*
+ * Ages the leases by US; NOW_US is real time. Writes at most MAX leases that
+ * are over into GONE and returns how many, or -errno.
+ */
+int portmapd_age(struct portmapd *d, uint64_t us, uint64_t now_us,
+		 struct portmapd_lease *gone, unsigned max, struct err *err);
+
+#endif

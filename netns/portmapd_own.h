@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* portmapd_own: what portmapd.c and portmapd_lease.c share. */
+#ifndef NATRIG_NETNS_PORTMAPD_OWN_H
+#define NATRIG_NETNS_PORTMAPD_OWN_H
+
+#include "netns/portmapd.h"
+
+struct portmapd_asker {
+	int fd; /* -1: that protocol is not spoken */
+	bool answered;
+	uint64_t asked_us; /* 0: not yet, or refused */
+};
+
+/* A lease that ends; permanent ones are not kept. */
+struct portmapd_granted {
+	struct portmapd_lease lease;
+	uint64_t ends_us; /* on the daemon's own clock, see portmapd_lease.c */
+	bool found;
+};
+
+struct portmapd {
+	struct portmapd_plan plan;
+	pid_t pid; /* -1: ended */
+	int log_fd;
+	struct portmapd_asker ssdp, nat_pmp;
+	struct portmapd_granted *leases;
+	unsigned lease_count, lease_room;
+	uint64_t aged_us;
+	uint64_t file_mtime_ns, file_inode; /* as last read */
+};
+
+/* 0, or why it is no longer there. */
+int portmapd_check(struct portmapd *d, struct err *err);
+
+#endif

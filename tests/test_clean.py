@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""natrig leaves this machine as it was, however it ends.
+
+Where the tests run as root, natrig runs with a group that nobody else is in,
+so whatever it leaves, a process or a file, is known by that group. Elsewhere
+it is known by its name and owner.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import DEAD, DIRECT, IS_ROOT, Natrig, need, poll, wait_until
+
+pytestmark = pytest.mark.alone
+
+KILLS = 20
+GONE_S = 10
+FOLDERS = ("/tmp", "/run", "/var/tmp", "/var/run", "/var/lib", "/var/lock", "/dev/shm")
+PROGRAMS = {"natrig", "miniupnpd"}
+# These count or change by themselves.
+RESTLESS = re.compile(r"conntrack_count|/route/flush|/nf_conntrack_expect|random|/netfilter/nf_log")
+LONG = DIRECT.replace("order:", "  - {wait: 10m}\norder:")
+
+
+# --- this machine's own network --------------------------------------------
+
+
+def host_network() -> dict[str, Any]:
+    """Tell all of this machine's network that a lab might touch."""
+    state: dict[str, Any] = {
+        " ".join(words): json.loads(tell("ip", "-j", *words) or "[]")
+        for words in (
+            ("link",), ("addr",), ("neigh", "show", "nud", "permanent"), ("netns",),
+            ("rule",), ("-6", "rule"),
+            ("route", "show", "table", "all"), ("-6", "route", "show", "table", "all"),
+        )
+    }  # fmt: skip
+    if IS_ROOT:
+        state["nft"] = tell("nft", "--stateless", "list", "ruleset")
+    state["sysctl"] = dict(sysctls())
+    state["namespace"] = str(Path("/proc/self/ns/net").readlink())
+    return without_lifetimes(state)
+
+
+def tell(*command: str) -> str:
+    """Give what a command of the system says."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def without_lifetimes(value: Any) -> Any:
+    """Leave out what counts down by itself."""
+    if isinstance(value, dict):
+        return {
+            key: without_lifetimes(one)
+            for key, one in value.items()
+            if key not in ("valid_life_time", "preferred_life_time", "expires")
+        }
+    if isinstance(value, list):
+        return [without_lifetimes(one) for one in value]
+    return value
+
+
+def sysctls() -> Iterator[tuple[str, str]]:
+    """Give every network setting that can be read."""
+    for folder, _, names in os.walk("/proc/sys/net"):
+        for name in names:
+            path = f"{folder}/{name}"
+            if RESTLESS.search(path):
+                continue
+            try:
+                yield path, Path(path).read_text(errors="replace")
+            except OSError:
+                continue
+
+
+def assert_host_unchanged(before: dict[str, Any]) -> None:
+    """Compare with BEFORE; settings of a module loaded meanwhile are new."""
+    after = host_network()
+    for path in set(after["sysctl"]) - set(before["sysctl"]):
+        assert "/netfilter/" in path or "/bridge/" in path or "nf_conntrack" in path, path
+        del after["sysctl"][path]
+    for what, was in before.items():
+        assert after[what] == was, f"{what} of this machine changed"
+
+
+# --- what natrig may leave ----------------------------------------------------
+
+
+class Traces:
+    """What of natrig is on this machine."""
+
+    def __init__(self, natrig: Natrig, gid: int) -> None:
+        self.gid = gid if IS_ROOT else None
+        self.work = natrig.work
+        self.stage = natrig.program.parent
+        self.files_before = self.files()
+        self.mounts_before = self.mounts()
+        self.processes_before = self.processes()
+        self.seen: set[str] = set()  # namespaces of natrig's processes
+
+    def is_ours(self, status: os.stat_result) -> bool:
+        """Tell whether natrig may have made this file."""
+        if self.gid is not None:
+            return status.st_gid == self.gid
+        return status.st_uid == os.geteuid()
+
+    def files(self) -> set[str]:
+        """Name the files of natrig's outside of the tests' own folder."""
+        found = set()
+        for top in {os.path.realpath(folder) for folder in FOLDERS}:
+            for folder, folders, names in os.walk(top):
+                folders[:] = [one for one in folders if f"{folder}/{one}" != str(self.stage)]
+                for name in (*names, *folders):
+                    path = f"{folder}/{name}"
+                    try:
+                        if self.is_ours(os.lstat(path)):
+                            found.add(path)
+                    except OSError:
+                        continue
+        return found
+
+    def mounts(self) -> set[str]:
+        """Name the mounts that this process sees."""
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        return {" ".join(line.split()[2:6]) for line in lines}
+
+    def processes(self) -> set[int]:
+        """Name natrig's processes, zombies too: by group, else by name."""
+        return {pid for pid in all_processes() if self.is_natrigs(pid)}
+
+    def is_natrigs(self, pid: int) -> bool:
+        """Tell whether PID is of natrig's making."""
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return False
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        if self.gid is not None:
+            return str(self.gid) in fields["Gid"].split()
+        return fields["Name"] in PROGRAMS
+
+    def look(self) -> set[int]:
+        """Note the namespaces of natrig's processes; give the processes."""
+        found = self.processes() - self.processes_before
+        for pid in found:
+            self.seen |= namespaces_of(pid)
+        self.seen -= namespaces_of(os.getpid())
+        return found
+
+    def namespaces_left(self) -> set[str]:
+        """Name namespaces of natrig's that somebody still holds."""
+        held = set()
+        for pid in all_processes():
+            held |= namespaces_of(pid)
+        lines = Path("/proc/self/mountinfo").read_text()
+        held |= set(re.findall(r"(?:net|user|mnt|pid):\[\d+\]", lines))
+        return held & self.seen
+
+    def left(self) -> list[str]:
+        """Tell everything that is more than there was."""
+        found = [f"process {pid}" for pid in sorted(self.processes() - self.processes_before)]
+        found += [f"mount {one}" for one in sorted(self.mounts() - self.mounts_before)]
+        found += [f"namespace {one}" for one in sorted(self.namespaces_left())]
+        found += [f"file {one}" for one in sorted(self.files() - self.files_before)]
+        return found
+
+    def assert_none(self, when: str) -> None:
+        """Wait until nothing is left; tell what is, if it stays."""
+        for _ in poll(GONE_S):
+            if not (left := self.left()):
+                return
+        pytest.fail(f"{when}, this is left after {GONE_S} s: {left}")
+
+
+def all_processes() -> list[int]:
+    """Name the processes that there are."""
+    return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+
+
+def namespaces_of(pid: int) -> set[str]:
+    """Name the namespaces that PID is in or holds open."""
+    found = set()
+    for folder in ("ns", "fd"):
+        try:
+            links = [Path(one.path).readlink() for one in os.scandir(f"/proc/{pid}/{folder}")]
+        except OSError:
+            continue
+        found |= {str(link) for link in links if re.fullmatch(r"[a-z]+:\[\d+\]", str(link))}
+    return {one for one in found if one.startswith(("net:", "user:", "mnt:", "pid:"))}
+
+
+@pytest.fixture
+def traces(lab: Natrig, gid: int) -> Traces:
+    """Remember what there is before the test."""
+    return Traces(lab, gid)
+
+
+# --- the tests ------------------------------------------------------------------
+
+
+def test_the_hosts_network_is_untouched(lab: Natrig, traces: Traces) -> None:
+    """Links, addresses, routes, rules and settings are as they were."""
+    need("ip", "nft")
+    before = host_network()
+    process = lab.start("run", "-v", lab.write(DIRECT, "1.yaml"), lab.write(DEAD, "2.yaml"))
+    while process.poll() is None:
+        traces.look()
+        assert tell("ip", "-j", "link")
+    output, errors = process.communicate()
+    assert process.returncode == 0, output + errors
+    assert traces.seen, "no lab was seen: this test saw nothing"
+    assert_host_unchanged(before)
+    traces.assert_none("after a run")
+
+
+def test_scenarios_that_fall_short_leave_nothing(lab: Natrig, traces: Traces) -> None:
+    """Neither does a verdict that stops the steps half-way."""
+    wrong = DIRECT.replace("expect: direct", "for: 2s, expect: relay")
+    assert lab.run("run", lab.write(wrong)).returncode == 1
+    traces.assert_none("after a run that fell short")
+
+
+def test_exec_leaves_nothing(lab: Natrig, traces: Traces) -> None:
+    """Not even what the command put into the background."""
+    ran = lab.run(
+        "exec", lab.write(DEAD), "a", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & exit 5"
+    )  # fmt: skip
+    assert ran.returncode == 5, ran.stderr
+    traces.assert_none("after exec")
+
+
+@pytest.mark.parametrize("text", [DIRECT, DEAD], ids=["direct", "daemons"])
+def test_kill_leaves_nothing(lab: Natrig, traces: Traces, text: str) -> None:
+    """Kill -9 comes at moments spread over a run's life."""
+    command = ("run", lab.write(text))
+    life_s = life_of(lab, *command)
+    killed = 0
+    for number in range(KILLS):
+        moment_s = life_s * (number + 0.5) / KILLS
+        process = lab.start(*command)
+        try:
+            process.wait(timeout=moment_s)
+        except subprocess.TimeoutExpired:
+            killed += 1
+        traces.look()
+        process.kill()
+        process.communicate()
+        traces.assert_none(f"killed after {moment_s:.3f} s of {life_s:.3f}")
+    assert killed >= KILLS // 2, "most runs ended before they were killed"
+
+
+def life_of(lab: Natrig, *command: object) -> float:
+    """Measure how long a run takes from its start to its end."""
+    begin = time.monotonic()
+    ran = lab.run(*command)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return time.monotonic() - begin
+
+
+def test_kill_leaves_the_recording_asked_for(lab: Natrig, traces: Traces) -> None:
+    """Of what was to be kept nothing else is left, and no part of it lies about."""
+    process = lab.start("run", "--real-time", "--keep", "kept", lab.write(LONG))
+    wait_until(traces.look, "natrig's processes")
+    wait_until(lambda: traces.look() and len(traces.seen) > 6, "namespaces of a lab")
+    process.kill()
+    process.communicate()
+    traces.assert_none("killed")
+    assert lab.files() <= {"scenario.yaml", "kept", "kept/scenario.pcapng"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "TERM"])
+def test_an_interrupted_run_tells_what_it_has(
+    lab: Natrig, traces: Traces, number: signal.Signals
+) -> None:
+    """Exit 130, the verdict so far, and the lab is gone."""
+    process = lab.start("run", "-v", "--real-time", "--keep", "kept", lab.write(LONG))
+    kept = lab.work / "kept" / "scenario.pcapng"
+    wait_until(lambda: traces.look() and kept.exists(), "a recording")
+    wait_until(lambda: traces.look() and kept.stat().st_size > 20000, "packets in the recording")
+    os.killpg(process.pid, number)
+    output, errors = process.communicate(timeout=GONE_S)
+    assert process.returncode == 130, output + errors
+    assert "interrupted" in output
+    assert "start all" in output
+    assert not errors
+    traces.assert_none("interrupted")
+
+
+def test_an_interrupted_run_still_gives_json(lab: Natrig, traces: Traces) -> None:
+    """The object is whole, and the scenario in it is marked."""
+    process = lab.start("run", "--json", "--real-time", lab.write(LONG))
+    wait_until(lambda: traces.look() and len(traces.seen) > 6, "namespaces of a lab")
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=GONE_S)
+    assert process.returncode == 130, output + errors
+    (one,) = json.loads(output)["scenarios"]
+    assert one["verdict"] != "holds"
+    assert one["interrupted"]
+    traces.assert_none("interrupted")

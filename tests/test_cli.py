@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line: help, usage errors, and scenarios that are refused."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from helpers import DIRECT, SOURCE, Natrig
+
+VERBS = ("run", "verify", "show", "check-scenario", "shell", "exec", "doctor", "bench")
+BAD = sorted((SOURCE / "scenarios" / "bad").glob("*.y*ml"))
+SEED = sorted((SOURCE / "scenarios" / "seed").glob("*.y*ml"))
+ESCAPE = "\x1b"
+
+
+def test_help_names_every_verb(natrig: Natrig) -> None:
+    """The program's help is on standard output and lists the verbs."""
+    ran = natrig.run("--help")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for verb in VERBS:
+        assert re.search(rf"^ +{verb} ", ran.stdout, re.MULTILINE), verb
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_help(natrig: Natrig, verb: str) -> None:
+    """A verb's help opens with its usage and fits a terminal."""
+    ran = natrig.run(verb, "--help")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"Usage: natrig {verb}")
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+def test_version(natrig: Natrig) -> None:
+    """The version is the one that configure.ac states."""
+    stated = re.search(r"AC_INIT\(\[natrig\], \[([^]]+)\]", (SOURCE / "configure.ac").read_text())
+    assert stated
+    ran = natrig.run("--version")
+    assert (ran.returncode, ran.stdout) == (0, f"natrig {stated[1]}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Usage: natrig VERB"),
+        (("rum",), "unknown verb 'rum'; did you mean 'run'?"),
+        (("qqqqqqqq",), "unknown verb 'qqqqqqqq'"),
+        (("run",), "which scenario"),
+        (("run", "--jsno", "x"), "--json"),
+        (("run", "-Z", "x"), "-Z"),
+        (("run", "--jobs", "many", "x"), "--jobs wants a number"),
+        (("run", "--json", "--tap", "x"), "exclude each other"),
+        (("run", "--junit"), "--junit"),
+        (("verify", "x"), "wants a scenario and a recording"),
+        (("show",), "wants one recording"),
+        (("show", "--widht", "80", "x"), "--width"),
+        (("check-scenario",), "which scenario"),
+        (("exec", "x", "a"), "wants FILE HOST -- COMMAND"),
+        (("shell",), "wants FILE"),
+        (("doctor", "now"), "takes no arguments"),
+        (("bench", "--jsno"), "--json"),
+    ],
+)
+def test_usage_errors(natrig: Natrig, arguments: tuple[str, ...], says: str) -> None:
+    """What cannot be understood is exit 2 and a word on what would be."""
+    ran = natrig.run(*arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert says in ran.stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "check-scenario"])
+def test_a_missing_file_is_named(natrig: Natrig, verb: str) -> None:
+    """A file that is not there is a usage error that names it."""
+    ran = natrig.run(verb, "nowhere.yaml")
+    assert ran.returncode == 2
+    assert "nowhere.yaml" in ran.stderr
+    assert "No such file" in ran.stderr
+
+
+def test_an_empty_folder_is_no_success(natrig: Natrig) -> None:
+    """Where there is nothing to run, nothing has been shown to hold."""
+    (natrig.work / "empty").mkdir()
+    ran = natrig.run("run", "empty")
+    assert ran.returncode == 2
+    assert "empty" in ran.stderr
+
+
+@pytest.mark.parametrize("path", SEED, ids=[one.stem for one in SEED])
+def test_good_scenarios_are_understood(natrig: Natrig, path: Path) -> None:
+    """check-scenario accepts the scenarios that are run."""
+    ran = natrig.run("check-scenario", natrig.scenarios / "seed" / path.name)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert path.name in ran.stdout
+
+
+@pytest.mark.parametrize("verb", ["run", "check-scenario"])
+@pytest.mark.parametrize("path", BAD, ids=[one.stem for one in BAD])
+def test_bad_scenarios_are_refused(natrig: Natrig, path: Path, verb: str) -> None:
+    """File, line, column and reason, on standard error, nothing built."""
+    ran = natrig.run(verb, natrig.scenarios / "bad" / path.name)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert re.search(rf"/{re.escape(path.name)}:\d+:\d+: \S", ran.stderr), ran.stderr
+
+
+def test_there_are_enough_bad_scenarios() -> None:
+    """The language has many ways to be wrong: keep an example of each."""
+    assert len(BAD) >= 30
+
+
+def test_one_bad_scenario_stops_a_folder(natrig: Natrig) -> None:
+    """Nothing runs when anything is refused; every refusal is told."""
+    natrig.write(DIRECT, "fine.yaml")
+    natrig.write(DIRECT.replace("easy", "eazy"), "wrong.yaml")
+    natrig.write(DIRECT.replace("expect: direct", "expect: indirect"), "wrong-too.yaml")
+    ran = natrig.run("run", ".")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "wrong.yaml:4:" in ran.stderr
+    assert "easy" in ran.stderr
+    assert "wrong-too.yaml:11:" in ran.stderr
+    assert "fine.yaml" not in ran.stderr
+
+
+def test_piped_output_is_plain(lab: Natrig) -> None:
+    """No colour, no cursor and no progress where no terminal is."""
+    ran = lab.run("run", "-v", lab.write(DIRECT))
+    assert ran.returncode == 0
+    assert ESCAPE not in ran.stdout + ran.stderr
+    assert "\r" not in ran.stdout + ran.stderr
+
+
+def test_a_terminal_gets_colour_and_80_columns(lab: Natrig) -> None:
+    """On a terminal verdicts have colour and nothing is wider than it is."""
+    short = DIRECT.replace("expect: direct", "for: 3s, expect: unreachable")
+    main_fd, terminal_fd = pty.openpty()
+    command = ["stty", "-F", os.ttyname(terminal_fd), "columns", "80", "rows", "24"]
+    subprocess.run(command, check=True)
+    environment = {**lab.environment, "TERM": "xterm"}
+    process = subprocess.Popen(
+        lab.command("run", "-v", lab.write(short)),
+        cwd=lab.work,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=terminal_fd,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(terminal_fd)
+    shown = read_terminal(main_fd)
+    assert process.wait(timeout=60) == 1
+    assert ESCAPE in shown
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", shown)
+    too_wide = [line for line in plain.splitlines() if len(line) > 80]
+    assert not too_wide
+
+
+def read_terminal(fd: int) -> str:
+    """Read a terminal until nobody has it open any more."""
+    parts = []
+    while True:
+        try:
+            part = os.read(fd, 65536)
+        except OSError:  # EIO: that is how a terminal ends
+            break
+        if not part:
+            break
+        parts.append(part)
+    os.close(fd)
+    return b"".join(parts).decode()

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const kind_names[] = { "host", "router", "server" };
+static const char *const kind_names[] = {"host", "router", "server"};
 
 #define KIND_COUNT (sizeof(kind_names) / sizeof(kind_names[0]))
 /* Far above any lab; keeps a hostile comment from taking all memory. */
@@ -91,9 +91,8 @@ static json_t *node_to_json(const struct cast *cast,
 	json_t *object;
 
 	for (unsigned i = 0; i < node->ip_count; i++)
-		json_array_append_new(
-			ips, json_string(endpoint_format_ip(node->ips[i],
-							    text)));
+		json_array_append_new(ips, json_string(endpoint_format_ip(
+						   node->ips[i], text)));
 	object = json_pack("{s:s, s:s, s:o}", "name", node->name, "kind",
 			   kind_names[node->kind], "ips", ips);
 	if (!object)
@@ -138,7 +137,8 @@ static int ips_from_json(json_t *ips, struct cast_node *node, struct err *err)
 		if (!text || endpoint_parse(text, &e) < 0 || e.port)
 			return err_set(err, EBADMSG,
 				       "cast: address %zu of %s is no IPv4 "
-				       "address", index + 1, node->name);
+				       "address",
+				       index + 1, node->name);
 		if (node->ip_count == CAST_MAX_IPS)
 			return err_set(err, EBADMSG,
 				       "cast: %s has more than %d addresses",
@@ -167,7 +167,8 @@ static int node_from_json(json_t *object, struct cast_node *node,
 	if (!kind || i == KIND_COUNT)
 		return err_set(err, EBADMSG,
 			       "cast: %s is %s; expected host, router or "
-			       "server", name, kind ? kind : "of no kind");
+			       "server",
+			       name, kind ? kind : "of no kind");
 	node->kind = (enum cast_kind)i;
 	if (wan_ips < 0 || wan_ips > CAST_MAX_IPS)
 		return err_set(err, EBADMSG, "cast: wan_ips of %s is not 0..%d",
@@ -219,7 +220,8 @@ static int nodes_from_json(json_t *nodes, struct cast *cast, struct err *err)
 		if (behind && (at < 0 || cast->nodes[at].kind != CAST_ROUTER))
 			return err_set(err, EBADMSG,
 				       "cast: %s is behind %s, which is no "
-				       "router", cast->nodes[i].name, behind);
+				       "router",
+				       cast->nodes[i].name, behind);
 		cast->nodes[i].behind = at;
 	}
 	return check_nesting(cast, err);
@@ -309,8 +311,9 @@ static void learn_frame(struct cast *cast, const struct frame *frame, int link,
 	    node->ip_count == CAST_MAX_IPS || node->kind == CAST_SERVER ||
 	    (node->kind == CAST_HOST && node->ip_count) || !outside)
 		return;
-	if (packet_decode(link, frame->data, frame->captured_bytes, &p,
-			  NULL) < 0 || !p.is_ipv4)
+	if (packet_decode(link, frame->data, frame->captured_bytes, &p, NULL) <
+		    0 ||
+	    !p.is_ipv4)
 		return;
 	ip = p.src.ip;
 	if (!ip || ip == UINT32_MAX || ip >> 28 == 0xe ||

@@ -19,8 +19,8 @@ uint8_t *witness_copy(struct witness *w, const void *data, size_t size_bytes)
 	uint8_t *copy;
 
 	if (!c || c->size_bytes - c->used_bytes < size_bytes) {
-		size_t room = size_bytes > CHUNK_BYTES ? size_bytes :
-							 CHUNK_BYTES;
+		size_t room =
+			size_bytes > CHUNK_BYTES ? size_bytes : CHUNK_BYTES;
 
 		c = malloc(sizeof(*c) + room);
 		if (!c)
@@ -116,8 +116,7 @@ static void find_only_hosts(struct witness *w)
 		if (cast->nodes[i].kind == CAST_ROUTER)
 			continue;
 		for (; at >= 0; at = cast->nodes[at].behind)
-			w->only_host[at] = w->only_host[at] == -1 ? (int)i :
-								    -2;
+			w->only_host[at] = w->only_host[at] == -1 ? (int)i : -2;
 	}
 }
 
@@ -184,8 +183,8 @@ static int sort_trails(struct witness *w)
 	return 0;
 }
 
-static void tell(struct journeys *j, const struct trail *t,
-		 struct journey *one, struct sighting *sightings)
+static void tell(struct journeys *j, const struct trail *t, struct journey *one,
+		 struct sighting *sightings)
 {
 	const struct witness *w = witness_of(j);
 
@@ -207,7 +206,7 @@ static void tell(struct journeys *j, const struct trail *t,
 static int tell_all(struct journeys *j)
 {
 	struct witness *w = j->own;
-	struct table counts = { 0 };
+	struct table counts = {0};
 	size_t used = 0;
 	int rc = 0;
 
@@ -294,8 +293,7 @@ const struct journey *journeys_find(const struct journeys *j,
 		const struct journey *one = &j->list[t->journey];
 
 		if (t->tag != TRAIL_UDP || t->id_bytes != payload_bytes ||
-		    (payload_bytes &&
-		     memcmp(t->id, payload, payload_bytes)) ||
+		    (payload_bytes && memcmp(t->id, payload, payload_bytes)) ||
 		    one->first_ns < since_ns)
 			continue;
 		if (!found || one->first_ns <= found->first_ns)

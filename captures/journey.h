@@ -39,13 +39,13 @@ struct sighting {
 };
 
 struct journey {
-	unsigned kind;	/* JOURNEY_* bits */
+	unsigned kind; /* JOURNEY_* bits */
 	bool over_relay;
-	int from;	/* node that sent it first; -1 unknown */
-	int to;		/* node it was meant for; -1 unknown */
-	bool arrived;	/* it entered the node it was meant for */
-	int died_at;	/* node where it was last seen; -1: it arrived, or
-			 * died on the internet (see on_internet) */
+	int from;	  /* node that sent it first; -1 unknown */
+	int to;		  /* node it was meant for; -1 unknown */
+	bool arrived;	  /* it entered the node it was meant for */
+	int died_at;	  /* node where it was last seen; -1: it arrived, or
+			   * died on the internet (see on_internet) */
 	bool on_internet; /* left the last router for an address nobody has,
 			   * or one that is blocked or down */
 	uint64_t first_ns, last_ns;

@@ -94,8 +94,8 @@ static int rate(const struct witness *w, const struct trail *t,
 		const struct seen *s)
 {
 	const struct mark *last = &w->marks[t->last - 1];
-	uint64_t limit_ns = s->tag == TRAIL_RELAY ? RELAY_HOP_MAX_NS :
-						    HOP_MAX_NS;
+	uint64_t limit_ns =
+		s->tag == TRAIL_RELAY ? RELAY_HOP_MAX_NS : HOP_MAX_NS;
 	int score = 0;
 
 	if (s->frame->time_ns - last->s.frame->time_ns > limit_ns ||
@@ -178,13 +178,13 @@ static int64_t begin_trail(struct witness *w, const struct seen *s,
 			return -ENOMEM;
 	}
 	t = &w->trails[w->trail_count];
-	*t = (struct trail){ .tag = s->tag,
-			     .proto = s->proto,
-			     .kind = s->kind,
-			     .hash = hash,
-			     .id = id,
-			     .id_bytes = s->id_bytes,
-			     .older = table_get(&w->by_id, hash) };
+	*t = (struct trail){.tag = s->tag,
+			    .proto = s->proto,
+			    .kind = s->kind,
+			    .hash = hash,
+			    .id = id,
+			    .id_bytes = s->id_bytes,
+			    .older = table_get(&w->by_id, hash)};
 	if (table_put(&w->by_id, hash, (uint32_t)w->trail_count + 1) < 0)
 		return -ENOMEM;
 	return (int64_t)w->trail_count++;
@@ -193,8 +193,8 @@ static int64_t begin_trail(struct witness *w, const struct seen *s,
 static uint64_t tuple_hash(uint8_t proto, struct endpoint src,
 			   struct endpoint dst)
 {
-	uint32_t words[4] = { src.ip, dst.ip,
-			      (uint32_t)src.port << 16 | dst.port, proto };
+	uint32_t words[4] = {src.ip, dst.ip,
+			     (uint32_t)src.port << 16 | dst.port, proto};
 
 	return table_hash(words, sizeof(words), 1);
 }
@@ -215,15 +215,15 @@ static int add_mark(struct witness *w, struct trail *t, const struct seen *s,
 		      sizeof(*w->marks)) < 0)
 		return -ENOMEM;
 	m = &w->marks[w->mark_count++];
-	*m = (struct mark){ .s = { .frame = s->frame,
-				   .node = s->node,
-				   .out = s->out,
-				   .src = s->src,
-				   .dst = s->dst,
-				   .ttl = s->ttl },
-			    .place = s->place,
-			    .ip_id = s->ip_id,
-			    .from_relay = s->from_relay };
+	*m = (struct mark){.s = {.frame = s->frame,
+				 .node = s->node,
+				 .out = s->out,
+				 .src = s->src,
+				 .dst = s->dst,
+				 .ttl = s->ttl},
+			   .place = s->place,
+			   .ip_id = s->ip_id,
+			   .from_relay = s->from_relay};
 	if (in_front) {
 		m->next = t->first;
 		t->first = link;

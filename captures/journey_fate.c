@@ -13,10 +13,10 @@ static int add_flow(struct witness *w, struct endpoint ext,
 	if (list_room(&w->flows, &w->flow_room, w->flow_count,
 		      sizeof(*w->flows)) < 0)
 		return -ENOMEM;
-	w->flows[w->flow_count++] = (struct flow){ .ext = ext,
-						   .remote = remote,
-						   .proto = t->proto,
-						   .time_ns = time_ns };
+	w->flows[w->flow_count++] = (struct flow){.ext = ext,
+						  .remote = remote,
+						  .proto = t->proto,
+						  .time_ns = time_ns};
 	return 0;
 }
 
@@ -99,7 +99,7 @@ const struct flow *flow_before(const struct witness *w, struct endpoint ext,
 	int (*compare)(const void *, const void *) =
 		remote ? compare_by_remote : compare_by_port;
 	const struct flow *list = remote ? w->flows : w->flows_by_port;
-	struct flow key = { .ext = ext, .proto = proto, .time_ns = time_ns };
+	struct flow key = {.ext = ext, .proto = proto, .time_ns = time_ns};
 	size_t low = 0, high = w->flow_count;
 	const struct flow *f;
 
@@ -144,8 +144,8 @@ int fate_next_node(const struct witness *w, const struct sighting *last,
 		   int *lan)
 {
 	const struct cast_node *node = &w->cast->nodes[last->node];
-	bool inside = node->kind == CAST_ROUTER &&
-		      !w->outside[last->frame->vantage];
+	bool inside =
+		node->kind == CAST_ROUTER && !w->outside[last->frame->vantage];
 	int next;
 
 	*lan = inside ? last->node : node->behind;
@@ -201,8 +201,9 @@ static int to_of(const struct witness *w, const struct trail *t, int from)
 	if (t->tag == TRAIL_ICMP && t->quotes)
 		return from_of(w, &w->trails[t->quotes - 1]);
 	if (owner_is_multicast(first->dst.ip))
-		return from >= 0 && w->cast->nodes[from].kind == CAST_HOST ?
-			       w->cast->nodes[from].behind : -1;
+		return from >= 0 && w->cast->nodes[from].kind == CAST_HOST
+			       ? w->cast->nodes[from].behind
+			       : -1;
 	to = owner_find(w, first->dst, t->proto, first->frame->time_ns,
 			first->node >= 0 ? first->node : from);
 	if (to < 0)
@@ -213,8 +214,7 @@ static int to_of(const struct witness *w, const struct trail *t, int from)
 
 static bool entered(const struct witness *w, const struct trail *t, int node)
 {
-	for (uint32_t i = t->first; i && node >= 0;
-	     i = w->marks[i - 1].next) {
+	for (uint32_t i = t->first; i && node >= 0; i = w->marks[i - 1].next) {
 		const struct mark *m = &w->marks[i - 1];
 
 		if (m->s.node == node && !m->s.out &&
@@ -256,8 +256,8 @@ static void decide_entered(const struct witness *w, const struct trail *t,
 {
 	const struct cast_node *node = &w->cast->nodes[last->node];
 	bool outside = w->outside[last->frame->vantage];
-	bool listened = outside ? w->has_inside[last->node] :
-				  w->has_outside[last->node];
+	bool listened = outside ? w->has_inside[last->node]
+				: w->has_outside[last->node];
 
 	/* A router may have sent it on where nobody listened. */
 	if (node->kind == CAST_ROUTER && !listened && t->tag != TRAIL_RELAY &&

@@ -90,7 +90,7 @@ static bool read_natpmp(const struct seen *s, struct grant *g)
 
 int grant_learn_datagram(struct witness *w, const struct seen *seen)
 {
-	struct grant g = { .router = -1 };
+	struct grant g = {.router = -1};
 
 	if (seen->src.port != NATPMP_PORT)
 		return 0;
@@ -101,8 +101,8 @@ int grant_learn_datagram(struct witness *w, const struct seen *seen)
 }
 
 /* The text of an XML element without children, as SOAP's arguments are. */
-static bool soap_value(const uint8_t *text, size_t text_bytes,
-		       const char *name, char value[static SOAP_MAX_VALUE])
+static bool soap_value(const uint8_t *text, size_t text_bytes, const char *name,
+		       char value[static SOAP_MAX_VALUE])
 {
 	size_t name_len = strlen(name), len = 0;
 	const uint8_t *end = text + text_bytes;
@@ -153,8 +153,8 @@ int grant_learn_soap(struct witness *w, const struct seen *seen,
 	const uint8_t *text = seen->id;
 	size_t size = seen->id_bytes;
 	char value[SOAP_MAX_VALUE];
-	struct endpoint client = { 0 };
-	struct grant g = { .proto = PACKET_UDP };
+	struct endpoint client = {0};
+	struct grant g = {.proto = PACKET_UDP};
 	uint64_t lease_s = 0;
 
 	*grant = 0;
@@ -209,21 +209,19 @@ static int compare_grants(const void *left, const void *right)
 /* Releases by NAT-PMP name the inside port only. */
 static int find_released(struct witness *w)
 {
-	struct table by_inside = { 0 };
+	struct table by_inside = {0};
 	int rc = 0;
 
 	for (size_t i = 0; i < w->grant_count && !rc; i++) {
 		struct grant *g = &w->grants[i];
-		int key[4] = { g->router, g->host, g->proto,
-			       g->internal_port };
+		int key[4] = {g->router, g->host, g->proto, g->internal_port};
 		uint64_t hash = table_hash(key, sizeof(key), 2);
 		uint32_t last = table_get(&by_inside, hash);
 
 		if (g->deletes && !g->external_port && last)
 			g->external_port = (uint16_t)(last - 1);
 		else if (!g->deletes && !g->refused)
-			rc = table_put(&by_inside, hash,
-				       g->external_port + 1u);
+			rc = table_put(&by_inside, hash, g->external_port + 1u);
 	}
 	table_free(&by_inside);
 	return rc;
@@ -252,8 +250,10 @@ int grants_finish(struct witness *w)
 const struct grant *grant_find(const struct witness *w, int router,
 			       uint8_t proto, uint16_t port, uint64_t time_ns)
 {
-	struct grant key = { .router = router, .proto = proto,
-			     .external_port = port, .from_ns = time_ns };
+	struct grant key = {.router = router,
+			    .proto = proto,
+			    .external_port = port,
+			    .from_ns = time_ns};
 	size_t low = 0, high = w->grant_count;
 	const struct grant *g;
 

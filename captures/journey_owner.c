@@ -26,8 +26,7 @@ int owner_add(struct witness *w, struct endpoint at, uint8_t proto, int host,
 		      sizeof(*w->owners)) < 0)
 		return -ENOMEM;
 	w->owners[w->owner_count++] = (struct owner){
-		.at = at, .proto = proto, .host = host, .time_ns = time_ns
-	};
+		.at = at, .proto = proto, .host = host, .time_ns = time_ns};
 	return 0;
 }
 
@@ -95,11 +94,9 @@ static int learn_grants(struct witness *w)
 			continue;
 		router = &w->cast->nodes[g->router];
 		for (unsigned k = 0; k < cast_wan_count(router); k++) {
-			struct endpoint at = { router->ips[k],
-					       g->external_port };
+			struct endpoint at = {router->ips[k], g->external_port};
 
-			if (owner_add(w, at, g->proto, g->host,
-				      g->from_ns) < 0)
+			if (owner_add(w, at, g->proto, g->host, g->from_ns) < 0)
 				return -ENOMEM;
 		}
 	}
@@ -157,8 +154,10 @@ static bool is_of(const struct owner *o, struct endpoint at, uint8_t proto)
 static int by_endpoint(const struct witness *w, struct endpoint at,
 		       uint8_t proto, uint64_t time_ns)
 {
-	struct owner key = { .at = at, .proto = proto, .host = INT32_MAX,
-			     .time_ns = time_ns };
+	struct owner key = {.at = at,
+			    .proto = proto,
+			    .host = INT32_MAX,
+			    .time_ns = time_ns};
 	size_t low = 0, high = w->owner_count;
 
 	while (low < high) {
@@ -216,8 +215,8 @@ int owner_find(const struct witness *w, struct endpoint at, uint8_t proto,
 		return found;
 	for (unsigned i = 0; i < cast_wan_count(node); i++)
 		outside |= node->ips[i] == at.ip;
-	if (!outside || (proto == PACKET_UDP && (at.port == NATPMP_PORT ||
-						 at.port == SSDP_PORT)))
+	if (!outside || (proto == PACKET_UDP &&
+			 (at.port == NATPMP_PORT || at.port == SSDP_PORT)))
 		return found;
 	if (w->only_host[found] == -1)
 		return found;

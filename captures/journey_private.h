@@ -55,8 +55,8 @@ struct seen {
 	unsigned kind; /* JOURNEY_* */
 	const uint8_t *id;
 	size_t id_bytes;
-	bool copy_id;	     /* ID does not outlive the call */
-	bool from_relay;     /* TRAIL_RELAY: a receive frame, else a send frame */
+	bool copy_id;	 /* ID does not outlive the call */
+	bool from_relay; /* TRAIL_RELAY: a receive frame, else a send frame */
 	uint32_t src_key, dst_key; /* TRAIL_RELAY: 1 + index; 0: not known */
 };
 
@@ -82,14 +82,14 @@ struct trail {
 	uint32_t quotes; /* TRAIL_ICMP: 1 + index of what it is about */
 	uint32_t icmp;	 /* 1 + index of the error about this one */
 	uint8_t icmp_type, icmp_code;
-	bool reset; /* TRAIL_SYN: answered by a reset */
+	bool reset;	  /* TRAIL_SYN: answered by a reset */
 	unsigned ordinal; /* 1: first of its kind from x to y */
 	uint32_t journey; /* index in journeys->list, once that is made */
 };
 
 struct relay_key {
 	uint8_t bytes[DERP_KEY_BYTES];
-	int host; /* -1 as long as nobody's */
+	int host;		   /* -1 as long as nobody's */
 	struct endpoint seen_from; /* where its client's stream came from */
 	uint64_t seen_ns;
 	uint32_t next; /* of the same hash */
@@ -134,7 +134,7 @@ struct witness {
 	size_t trail_count, trail_room;
 	struct mark *marks;
 	size_t mark_count, mark_room;
-	struct table by_id;	/* identity -> newest trail */
+	struct table by_id;    /* identity -> newest trail */
 	struct table by_tuple; /* proto, src, dst -> newest trail */
 
 	struct tcp_side *sides;
@@ -153,7 +153,7 @@ struct witness {
 	size_t grant_count, grant_room;
 
 	struct chunk *chunks; /* copies that live as long as we do */
-	uint32_t *trail_of; /* journey's index -> trail's */
+	uint32_t *trail_of;   /* journey's index -> trail's */
 };
 
 /* journey.c */

@@ -14,7 +14,7 @@
 #define IPV4_HEADER_BYTES 20
 #define TCP_SEQ_AT_BYTES 4
 
-static const uint8_t icmp_error_types[] = { 3, 4, 5, 11, 12 };
+static const uint8_t icmp_error_types[] = {3, 4, 5, 11, 12};
 
 unsigned kind_of_payload(const uint8_t *data, size_t size_bytes,
 			 bool over_relay)
@@ -53,8 +53,8 @@ static int read_datagram(struct witness *w, const struct packet *p,
 	seen->id = p->payload;
 	seen->id_bytes = p->payload_bytes;
 	seen->kind = kind_of_payload(p->payload, p->payload_bytes, false);
-	if (!(seen->kind & JOURNEY_STUN) && (is_portmap_port(p->src.port) ||
-					     is_portmap_port(p->dst.port)))
+	if (!(seen->kind & JOURNEY_STUN) &&
+	    (is_portmap_port(p->src.port) || is_portmap_port(p->dst.port)))
 		seen->kind = JOURNEY_PORTMAP;
 	if (chain_add(w, seen, &begun) < 0)
 		return -ENOMEM;
@@ -68,8 +68,8 @@ static int read_datagram(struct witness *w, const struct packet *p,
 static int read_tcp(struct witness *w, const struct packet *p,
 		    struct seen *seen)
 {
-	uint8_t flags = p->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK |
-					TCP_FLAG_RST);
+	uint8_t flags =
+		p->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST);
 	uint32_t asked;
 	bool begun;
 
@@ -131,7 +131,7 @@ static bool read_quote(const struct packet *p, struct quote *q)
 static int read_icmp(struct witness *w, const struct packet *p,
 		     struct seen *seen)
 {
-	struct quote q = { 0 };
+	struct quote q = {0};
 	uint32_t about, id[4];
 	int64_t index;
 	bool begun;
@@ -213,18 +213,19 @@ static bool is_overheard(const struct witness *w, const struct vantage *v,
 static int read_frame(struct witness *w, const struct frame *frame)
 {
 	const struct vantage *v = &w->rec->vantages[frame->vantage];
-	struct seen seen = { .frame = frame };
+	struct seen seen = {.frame = frame};
 	struct packet p;
 
 	if (packet_decode(v->link, frame->data, frame->captured_bytes, &p,
-			  NULL) < 0 || !p.is_ipv4)
+			  NULL) < 0 ||
+	    !p.is_ipv4)
 		return 0;
 	seen.place = w->places[frame->vantage];
 	seen.node = seen.place < (int)w->cast->count ? seen.place : -1;
 	seen.out = frame->direction == DIRECTION_OUT;
 	if (frame->direction == DIRECTION_UNKNOWN)
-		seen.out = guess_out(w, seen.node, w->outside[frame->vantage],
-				     &p);
+		seen.out =
+			guess_out(w, seen.node, w->outside[frame->vantage], &p);
 	if (is_overheard(w, v, &seen, &p))
 		return 0;
 	seen.src = p.src;

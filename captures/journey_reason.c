@@ -49,10 +49,9 @@ static const char *name_of(const struct why *why, int node)
 static const char *icmp_text(uint8_t type, uint8_t code)
 {
 	static const char *const unreachable[] = {
-		"network unreachable", "host unreachable",
+		"network unreachable",	"host unreachable",
 		"protocol unreachable", "port unreachable",
-		"fragmentation needed", "source route failed"
-	};
+		"fragmentation needed", "source route failed"};
 
 	switch (type) {
 	case 3:
@@ -85,16 +84,14 @@ static void say_seconds(struct why *why, uint64_t ns)
 /* False where no port mapping has to do with it. */
 static bool say_grant(struct why *why, uint16_t port)
 {
-	const struct grant *g = grant_find(why->w, why->last->node,
-					   why->trail->proto, port,
-					   why->now_ns);
+	const struct grant *g = grant_find(
+		why->w, why->last->node, why->trail->proto, port, why->now_ns);
 
 	if (!g)
 		return false;
 	if (why->now_ns < g->until_ns) {
 		say(why, "port %u is mapped to %s, but %s did not forward it",
-		    port, name_of(why, g->host),
-		    name_of(why, why->last->node));
+		    port, name_of(why, g->host), name_of(why, why->last->node));
 		return true;
 	}
 	if (g->deletes)
@@ -113,10 +110,10 @@ static void say_inbound(struct why *why)
 {
 	const struct sighting *s = why->last;
 	uint8_t proto = why->trail->proto;
-	const struct flow *exact = flow_before(why->w, s->dst, &s->src, proto,
-					       why->now_ns);
-	const struct flow *any = flow_before(why->w, s->dst, NULL, proto,
-					     why->now_ns);
+	const struct flow *exact =
+		flow_before(why->w, s->dst, &s->src, proto, why->now_ns);
+	const struct flow *any =
+		flow_before(why->w, s->dst, NULL, proto, why->now_ns);
 	uint64_t limit_ns = exact ? IDLE_NS : STREAM_IDLE_NS;
 	uint64_t idle_ns = 0;
 	char peer[ENDPOINT_TEXT_BYTES];
@@ -132,8 +129,7 @@ static void say_inbound(struct why *why)
 	} else if (say_grant(why, s->dst.port)) {
 		return;
 	} else if ((exact || any) && idle_ns >= limit_ns) {
-		say(why, "mapping for port %u had been idle for ",
-		    s->dst.port);
+		say(why, "mapping for port %u had been idle for ", s->dst.port);
 		say_seconds(why, idle_ns);
 	} else if (any) {
 		say(why, "port %u is mapped, but filtered for %s", s->dst.port,
@@ -158,8 +154,8 @@ static void say_outbound(struct why *why)
 	char ip[ENDPOINT_TEXT_BYTES];
 
 	if (cast_has_ip(router, s->dst.ip)) {
-		say(why, "%s does not hairpin its own address %s",
-		    router->name, endpoint_format_ip(s->dst.ip, ip));
+		say(why, "%s does not hairpin its own address %s", router->name,
+		    endpoint_format_ip(s->dst.ip, ip));
 	} else if (is_private(s->dst.ip) && router->behind < 0) {
 		say(why, "%s has no route to %s", router->name,
 		    endpoint_format_ip(s->dst.ip, ip));
@@ -176,8 +172,10 @@ static void say_relay(struct why *why)
 	if (!t->dst_key)
 		say(why, "%s did not send it on", relay);
 	else if (why->w->keys[t->dst_key - 1].host < 0)
-		say(why, "%s did not send it on: nobody was seen to connect "
-		    "with that key", relay);
+		say(why,
+		    "%s did not send it on: nobody was seen to connect "
+		    "with that key",
+		    relay);
 	else
 		say(why, "%s did not send it on to %s", relay,
 		    name_of(why, why->one->to));
@@ -226,8 +224,8 @@ static void say_left(struct why *why)
 		say(why, "nobody behind %s has %s", name_of(why, lan), ip);
 	} else {
 		inside = cast_find_ip(why->w->cast, s->dst.ip);
-		say(why, "nobody %shas %s", inside < 0 ? "" :
-		    "on the internet ", ip);
+		say(why, "nobody %shas %s",
+		    inside < 0 ? "" : "on the internet ", ip);
 		if (inside >= 0)
 			say(why, ", which is %s's inside address",
 			    name_of(why, inside));
@@ -240,8 +238,7 @@ static void say_answer(struct why *why)
 	const struct trail *icmp;
 
 	if (t->reset)
-		say(why, "%srefused with a TCP reset",
-		    *why->text ? "; " : "");
+		say(why, "%srefused with a TCP reset", *why->text ? "; " : "");
 	if (!t->icmp)
 		return;
 	icmp = &why->w->trails[t->icmp - 1];
@@ -252,13 +249,13 @@ static void say_answer(struct why *why)
 const char *journey_reason(const struct journeys *j, const struct journey *one,
 			   char *text, size_t text_bytes)
 {
-	struct why why = { .j = j,
-			   .w = witness_of(j),
-			   .one = one,
-			   .trail = trail_of(j, one),
-			   .last = &one->sightings[one->sighting_count - 1],
-			   .text = text,
-			   .text_bytes = text_bytes };
+	struct why why = {.j = j,
+			  .w = witness_of(j),
+			  .one = one,
+			  .trail = trail_of(j, one),
+			  .last = &one->sightings[one->sighting_count - 1],
+			  .text = text,
+			  .text_bytes = text_bytes};
 
 	if (!text_bytes)
 		return "";

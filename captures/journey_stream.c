@@ -41,8 +41,8 @@ void sides_free(struct witness *w)
 static uint64_t side_hash(unsigned vantage, struct endpoint src,
 			  struct endpoint dst)
 {
-	uint32_t words[4] = { src.ip, dst.ip,
-			      (uint32_t)src.port << 16 | dst.port, vantage };
+	uint32_t words[4] = {src.ip, dst.ip,
+			     (uint32_t)src.port << 16 | dst.port, vantage};
 
 	return table_hash(words, sizeof(words), 3);
 }
@@ -73,11 +73,11 @@ static struct tcp_side *add_side(struct witness *w, unsigned vantage,
 		      sizeof(*w->sides)) < 0)
 		return NULL;
 	side = &w->sides[w->side_count];
-	*side = (struct tcp_side){ .vantage = vantage,
-				   .src = src,
-				   .dst = dst,
-				   .older = table_get(&w->by_side, hash),
-				   .bytes = stream_new(STREAM_LIMIT_BYTES) };
+	*side = (struct tcp_side){.vantage = vantage,
+				  .src = src,
+				  .dst = dst,
+				  .older = table_get(&w->by_side, hash),
+				  .bytes = stream_new(STREAM_LIMIT_BYTES)};
 	if (!side->bytes)
 		return NULL;
 	if (table_put(&w->by_side, hash, (uint32_t)w->side_count + 1) < 0) {
@@ -103,19 +103,18 @@ static uint32_t find_key(struct witness *w, const uint8_t *bytes)
 	for (uint32_t i = first; i; i = w->keys[i - 1].next)
 		if (!memcmp(w->keys[i - 1].bytes, bytes, DERP_KEY_BYTES))
 			return i;
-	if (list_room(&w->keys, &w->key_room, w->key_count,
-		      sizeof(*w->keys)) < 0 ||
+	if (list_room(&w->keys, &w->key_room, w->key_count, sizeof(*w->keys)) <
+		    0 ||
 	    table_put(&w->by_key, hash, (uint32_t)w->key_count + 1) < 0)
 		return 0;
-	w->keys[w->key_count] = (struct relay_key){ .host = -1, .next = first };
+	w->keys[w->key_count] = (struct relay_key){.host = -1, .next = first};
 	memcpy(w->keys[w->key_count].bytes, bytes, DERP_KEY_BYTES);
 	return (uint32_t)++w->key_count;
 }
 
 /* The client says its key in clear: whose stream it is has that key. */
 static int take_client_info(struct witness *w, struct tcp_side *side,
-			    const struct seen *seen,
-			    const struct derp_frame *f)
+			    const struct seen *seen, const struct derp_frame *f)
 {
 	struct relay_key *key;
 
@@ -183,7 +182,8 @@ static int64_t content_bytes(const uint8_t *header, size_t header_bytes)
 		for (i += len; i < header_bytes && header[i] == ' '; i++)
 			;
 		for (; i < header_bytes && header[i] >= '0' &&
-		       header[i] <= '9' && size <= HTTP_MAX_BODY_BYTES; i++)
+		       header[i] <= '9' && size <= HTTP_MAX_BODY_BYTES;
+		     i++)
 			size = size * 10 + (header[i] - '0');
 		return size;
 	}
@@ -244,7 +244,7 @@ static int take_http(struct witness *w, struct tcp_side *side,
 /* What the stream's front says that it is; consumes an upgrade to DERP. */
 static void recognise(struct tcp_side *side, const uint8_t *data, size_t size)
 {
-	static const uint8_t server_key[] = { DERP_SERVER_KEY, 0, 0, 0, 40 };
+	static const uint8_t server_key[] = {DERP_SERVER_KEY, 0, 0, 0, 40};
 	bool request = !memcmp(data, "GET ", 4);
 	int header;
 
@@ -255,8 +255,8 @@ static void recognise(struct tcp_side *side, const uint8_t *data, size_t size)
 		return;
 	}
 	if (!request && memcmp(data, "HTTP/", 5)) {
-		side->state = memcmp(data, "POST", 4) ? SIDE_IGNORED :
-							SIDE_HTTP;
+		side->state =
+			memcmp(data, "POST", 4) ? SIDE_IGNORED : SIDE_HTTP;
 		return;
 	}
 	header = derp_decode_upgrade(data, size, request, NULL);

@@ -49,7 +49,7 @@ uint32_t table_get(const struct table *t, uint64_t hash)
 
 static int table_grow(struct table *t)
 {
-	struct table bigger = { .size = t->size ? t->size * 2 : 256 };
+	struct table bigger = {.size = t->size ? t->size * 2 : 256};
 
 	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
 	if (!bigger.slots)

@@ -13,25 +13,25 @@ static const struct {
 	unsigned kind;
 	const char *name, *relay_name;
 } kinds[] = {
-	{ JOURNEY_DISCO_PING, "disco.ping", "relay disco.ping" },
-	{ JOURNEY_DISCO_PONG, "disco.pong", "relay disco.pong" },
-	{ JOURNEY_DISCO_CALL_ME_MAYBE, "disco.call-me-maybe",
-	  "relay disco.call-me-maybe" },
-	{ JOURNEY_DISCO_OTHER, "disco", "relay disco" },
-	{ JOURNEY_STUN, "stun", "relay stun" },
-	{ JOURNEY_WIREGUARD, "wireguard", "relay wireguard" },
-	{ JOURNEY_PORTMAP, "portmap", "relay portmap" },
-	{ JOURNEY_ICMP_ERROR, "icmp error", "relay icmp error" },
-	{ JOURNEY_TCP, "tcp connect", "relay tcp connect" },
-	{ JOURNEY_OTHER_UDP, "udp", "relay packet" },
+	{JOURNEY_DISCO_PING, "disco.ping", "relay disco.ping"},
+	{JOURNEY_DISCO_PONG, "disco.pong", "relay disco.pong"},
+	{JOURNEY_DISCO_CALL_ME_MAYBE, "disco.call-me-maybe",
+	 "relay disco.call-me-maybe"},
+	{JOURNEY_DISCO_OTHER, "disco", "relay disco"},
+	{JOURNEY_STUN, "stun", "relay stun"},
+	{JOURNEY_WIREGUARD, "wireguard", "relay wireguard"},
+	{JOURNEY_PORTMAP, "portmap", "relay portmap"},
+	{JOURNEY_ICMP_ERROR, "icmp error", "relay icmp error"},
+	{JOURNEY_TCP, "tcp connect", "relay tcp connect"},
+	{JOURNEY_OTHER_UDP, "udp", "relay packet"},
 };
 
 const char *journey_kind_name(const struct journey *one)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (one->kind & kinds[i].kind)
-			return one->over_relay ? kinds[i].relay_name :
-						 kinds[i].name;
+			return one->over_relay ? kinds[i].relay_name
+					       : kinds[i].name;
 	return one->over_relay ? "relay packet" : "packet";
 }
 
@@ -49,8 +49,7 @@ static void put(struct text *t, const char *format, ...)
 	int len;
 
 	va_start(args, format);
-	len = vsnprintf(t->to + t->used, t->size_bytes - t->used, format,
-			args);
+	len = vsnprintf(t->to + t->used, t->size_bytes - t->used, format, args);
 	va_end(args);
 	if (len > 0)
 		t->used += (size_t)len;
@@ -103,8 +102,7 @@ static const struct sighting *departure(const struct journeys *j,
 	for (unsigned i = 0; i < one->sighting_count; i++) {
 		const struct sighting *s = &one->sightings[i];
 
-		if (!s->out || s->node < 0 ||
-		    !w->outside[s->frame->vantage] ||
+		if (!s->out || s->node < 0 || !w->outside[s->frame->vantage] ||
 		    (best && w->cast->nodes[s->node].kind != CAST_ROUTER))
 			continue;
 		/* What a relay sends on is not where it set out from. */
@@ -123,15 +121,16 @@ static void put_way(struct text *t, const struct journeys *j,
 		    const struct journey *one)
 {
 	const struct sighting *left = departure(j, one);
-	const struct sighting *last =
-		&one->sightings[one->sighting_count - 1];
+	const struct sighting *last = &one->sightings[one->sighting_count - 1];
 	char end[ENDPOINT_TEXT_BYTES];
 
 	if (left)
 		put(t, " left %s from %s%s", frame_node(j, left),
 		    endpoint_format(left->src, end),
 		    one->arrived || left != last || one->on_internet ||
-		    one->died_at >= 0 ? " and" : "");
+				    one->died_at >= 0
+			    ? " and"
+			    : "");
 	if (one->arrived)
 		put(t, " reached %s", j->cast->nodes[one->to].name);
 	else if (one->on_internet)
@@ -157,8 +156,10 @@ static void put_frames(struct text *t, const struct journey *one)
 			put(t, ", ...");
 			break;
 		}
-		put(t, "%s%u", told ? ", " :
-		    one->sighting_count == 1 ? " (frame " : " (frames ",
+		put(t, "%s%u",
+		    told		       ? ", "
+		    : one->sighting_count == 1 ? " (frame "
+					       : " (frames ",
 		    number);
 		last = number;
 		told++;
@@ -169,7 +170,7 @@ static void put_frames(struct text *t, const struct journey *one)
 void journey_describe(const struct journeys *j, const struct journey *one,
 		      char *text, size_t text_bytes)
 {
-	struct text t = { .to = text, .size_bytes = text_bytes };
+	struct text t = {.to = text, .size_bytes = text_bytes};
 	char reason[256];
 
 	if (!text_bytes)

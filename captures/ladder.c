@@ -15,9 +15,9 @@
 #define MAX_COLUMNS 1000
 #define MAX_LANES 64
 #define MIN_STEP 6
-/* "%5u %10.6f " */
+/* Room for a million frames and two hours. */
 #define FRONT_LEN 18
-#define FRONT_FORMAT "%5u %10.6f  "
+#define FRONT_FORMAT "%6u %9.4f  "
 #define INDENT_LEN 4
 
 struct ladder {
@@ -31,8 +31,8 @@ struct ladder {
 	bool *shown;  /* by node: it, or one behind it, was seen */
 };
 
-static const char red[] = "\033[31m", green[] = "\033[32m",
-		  dim[] = "\033[2m", plain[] = "\033[0m";
+static const char red[] = "\033[31m", green[] = "\033[32m", dim[] = "\033[2m",
+		  plain[] = "\033[0m";
 
 static const char *paint(const struct ladder *l, const char *colour)
 {
@@ -164,7 +164,7 @@ static double seconds_of(const struct ladder *l, const struct journey *one)
 
 static void print_header(const struct ladder *l)
 {
-	fprintf(l->out, "%5s %10s  ", "frame", "seconds");
+	fprintf(l->out, "%6s %9s  ", "frame", "seconds");
 	for (unsigned i = 0; i < l->count; i++)
 		fprintf(l->out, "%-*s", i + 1 < l->count ? (int)l->step : 0,
 			l->j->cast->nodes[l->lanes[i]].name);
@@ -200,8 +200,7 @@ static void fill(char *from, char *to)
 static void draw_end(const struct ladder *l, const struct journey *one,
 		     char *row, unsigned before, unsigned end)
 {
-	const struct sighting *last =
-		&one->sightings[one->sighting_count - 1];
+	const struct sighting *last = &one->sightings[one->sighting_count - 1];
 	bool lost = one->died_at >= 0 || one->on_internet;
 	char *at = lane_at(l, row, end);
 	int stub = (int)l->step / 2;
@@ -276,8 +275,9 @@ static void print_row(const struct ladder *l, const struct journey *one,
 			*reason ? ": " : "\n");
 	else
 		fprintf(l->out, "%s\n%*s", kind, *reason ? INDENT_LEN : 0, "");
-	used = used + strlen(kind) > l->columns ?
-		       INDENT_LEN + (unsigned)strlen(kind) + 2 : INDENT_LEN;
+	used = used + strlen(kind) > l->columns
+		       ? INDENT_LEN + (unsigned)strlen(kind) + 2
+		       : INDENT_LEN;
 	if (*reason)
 		print_wrapped(l, reason, used, INDENT_LEN);
 }
@@ -299,7 +299,7 @@ static void print_all(const struct ladder *l, char *row, bool lanes)
 	if (lanes)
 		print_header(l);
 	else
-		fprintf(l->out, "%5s %10s\n", "frame", "seconds");
+		fprintf(l->out, "%6s %9s\n", "frame", "seconds");
 	for (size_t i = 0; i < l->j->count; i++) {
 		if (lanes)
 			print_row(l, &l->j->list[i], row);
@@ -311,7 +311,7 @@ static void print_all(const struct ladder *l, char *row, bool lanes)
 int journeys_print_ladder(const struct journeys *j, unsigned columns,
 			  bool colour, FILE *out)
 {
-	struct ladder l = { .j = j, .out = out, .colour = colour };
+	struct ladder l = {.j = j, .out = out, .colour = colour};
 	size_t nodes = j->cast->count;
 	char *row = NULL;
 	bool lanes;

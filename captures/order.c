@@ -21,51 +21,46 @@ struct name {
 };
 
 static const struct name kinds[] = {
-	{ "disco", DISCO_KINDS },
-	{ "disco.ping", JOURNEY_DISCO_PING },
-	{ "disco.pong", JOURNEY_DISCO_PONG },
-	{ "disco.call-me-maybe", JOURNEY_DISCO_CALL_ME_MAYBE },
-	{ "stun", JOURNEY_STUN },
-	{ "wireguard", JOURNEY_WIREGUARD },
-	{ "portmap", JOURNEY_PORTMAP },
-	{ "relay", JOURNEY_RELAY },
-	{ 0 }
-};
+	{"disco", DISCO_KINDS},
+	{"disco.ping", JOURNEY_DISCO_PING},
+	{"disco.pong", JOURNEY_DISCO_PONG},
+	{"disco.call-me-maybe", JOURNEY_DISCO_CALL_ME_MAYBE},
+	{"stun", JOURNEY_STUN},
+	{"wireguard", JOURNEY_WIREGUARD},
+	{"portmap", JOURNEY_PORTMAP},
+	{"relay", JOURNEY_RELAY},
+	{0}};
 
-static const struct name verbs[] = { { "leaves", ORDER_LEAVES },
-				     { "reaches", ORDER_REACHES },
-				     { "dies", ORDER_DIES_AT },
-				     { 0 } };
+static const struct name verbs[] = {{"leaves", ORDER_LEAVES},
+				    {"reaches", ORDER_REACHES},
+				    {"dies", ORDER_DIES_AT},
+				    {0}};
 
 /* Where KIND may stand as well, so that a typing error finds either. */
-static const struct name after_peer[] = { { "of", 0 },
-					  { "leaves", 0 },
-					  { "reaches", 0 },
-					  { "dies", 0 },
-					  { 0 } };
+static const struct name after_peer[] = {
+	{"of", 0}, {"leaves", 0}, {"reaches", 0}, {"dies", 0}, {0}};
 
-static const struct name joins[] = { { "before", ORDER_BEFORE },
-				     { "within", ORDER_WITHIN },
-				     { 0 } };
-static const struct name only_before[] = { { "before", 0 }, { 0 } };
-static const struct name only_after[] = { { "after", 0 }, { 0 } };
-static const struct name only_at[] = { { "at", 0 }, { 0 } };
-static const struct name only_arrow[] = { { "->", 0 }, { 0 } };
+static const struct name joins[] = {
+	{"before", ORDER_BEFORE}, {"within", ORDER_WITHIN}, {0}};
+static const struct name only_before[] = {{"before", 0}, {0}};
+static const struct name only_after[] = {{"after", 0}, {0}};
+static const struct name only_at[] = {{"at", 0}, {0}};
+static const struct name only_arrow[] = {{"->", 0}, {0}};
 
-static const struct name forms[] = { { "no", ORDER_NO_BEFORE },
-				     { "some", ORDER_SOME },
-				     { "never", ORDER_NEVER },
-				     { 0 } };
+static const struct name forms[] = {{"no", ORDER_NO_BEFORE},
+				    {"some", ORDER_SOME},
+				    {"never", ORDER_NEVER},
+				    {0}};
 
 /* In ns; the longer name stands before the shorter that it begins with. */
 static const struct {
 	const char *name;
 	uint64_t ns;
-} units[] = { { "us", 1000 },
-	      { "ms", 1000000 },
-	      { "s", 1000000000 },
-	      { "m", 60000000000 },
-	      { "h", 3600000000000 } };
+} units[] = {{"us", 1000},
+	     {"ms", 1000000},
+	     {"s", 1000000000},
+	     {"m", 60000000000},
+	     {"h", 3600000000000}};
 
 struct parser {
 	const char *text;
@@ -107,8 +102,8 @@ static int refuse(struct parser *p, const char *expected, const char *nearest)
 	if (p->err)
 		p->err->column = p->column;
 	return err_set(p->err, EINVAL, "expected %s, %s%s%s%s", expected, got,
-		       nearest ? "; did you mean " : "",
-		       nearest ? nearest : "", nearest ? "?" : "");
+		       nearest ? "; did you mean " : "", nearest ? nearest : "",
+		       nearest ? "?" : "");
 }
 
 static const struct name *find_name(const struct name *list, const char *word)
@@ -136,10 +131,11 @@ static void say_list(const struct name *list, char *text, size_t text_bytes)
 	size_t used = 0;
 
 	for (const struct name *n = list; n->word && used < text_bytes; n++)
-		used += (size_t)snprintf(text + used, text_bytes - used,
-					 "%s%s",
-					 n == list ? "" :
-					 n[1].word ? ", " : " or ", n->word);
+		used += (size_t)snprintf(text + used, text_bytes - used, "%s%s",
+					 n == list   ? ""
+					 : n[1].word ? ", "
+						     : " or ",
+					 n->word);
 }
 
 /* Takes the word in hand, which must be one of LIST, and gets the next. */
@@ -162,7 +158,10 @@ static const struct name *take(struct parser *p, const struct name *list,
 	return NULL;
 }
 
-static int refuse_node(struct parser *p, bool internet)
+/* What else may stand where a node is expected. */
+enum also { ALSO_NOTHING, ALSO_INTERNET, ALSO_FORM };
+
+static int refuse_node(struct parser *p, enum also also)
 {
 	const char *nearest = NULL;
 	unsigned best = UINT_MAX;
@@ -172,9 +171,15 @@ static int refuse_node(struct parser *p, bool internet)
 	for (size_t i = 0; *p->word && i < p->cast->count; i++)
 		if (cast_is_near(p->word, p->cast->nodes[i].name, &best))
 			nearest = p->cast->nodes[i].name;
-	if (*p->word && internet && cast_is_near(p->word, INTERNET, &best))
+	if (*p->word && also == ALSO_INTERNET &&
+	    cast_is_near(p->word, INTERNET, &best))
 		nearest = INTERNET;
-	used = (size_t)snprintf(expected, sizeof(expected), "a node (");
+	for (const struct name *n = forms;
+	     also == ALSO_FORM && *p->word && n->word; n++)
+		if (cast_is_near(p->word, n->word, &best))
+			nearest = n->word;
+	used = (size_t)snprintf(expected, sizeof(expected), "%sa node (",
+				also == ALSO_FORM ? "no, some, never or " : "");
 	for (size_t i = 0; i < p->cast->count; i++) {
 		/* A hundred homes are no help in a line of text. */
 		if (used > sizeof(expected) - 100) {
@@ -185,36 +190,35 @@ static int refuse_node(struct parser *p, bool internet)
 		}
 		used += (size_t)snprintf(expected + used,
 					 sizeof(expected) - used, "%s%s",
-					 i ? ", " : "",
-					 p->cast->nodes[i].name);
+					 i ? ", " : "", p->cast->nodes[i].name);
 	}
 	snprintf(expected + used, sizeof(expected) - used, "%s)",
-		 internet ? ", " INTERNET : "");
+		 also == ALSO_INTERNET ? ", " INTERNET : "");
 	return refuse(p, expected, nearest);
 }
 
-static int take_node(struct parser *p, bool internet, int *node)
+static int take_node(struct parser *p, enum also also, int *node)
 {
 	*node = cast_find(p->cast, p->word);
-	if (*node < 0 && internet && !strcmp(p->word, INTERNET))
+	if (*node < 0 && also == ALSO_INTERNET && !strcmp(p->word, INTERNET))
 		*node = -2;
 	if (*node == -1)
-		return refuse_node(p, internet);
+		return refuse_node(p, also);
 	next_word(p);
 	return 0;
 }
 
-static int take_event(struct parser *p, struct order_event *e)
+static int take_event(struct parser *p, enum also also, struct order_event *e)
 {
 	const struct name *n;
 	int rc;
 
-	rc = take_node(p, false, &e->from);
+	rc = take_node(p, also, &e->from);
 	if (rc < 0)
 		return rc;
 	if (!take(p, only_arrow, NULL))
 		return -EINVAL;
-	rc = take_node(p, false, &e->to);
+	rc = take_node(p, ALSO_NOTHING, &e->to);
 	if (rc < 0)
 		return rc;
 	if (!find_name(verbs, p->word)) {
@@ -231,7 +235,9 @@ static int take_event(struct parser *p, struct order_event *e)
 	e->what = (enum order_what)n->value;
 	if (e->what == ORDER_DIES_AT && !take(p, only_at, NULL))
 		return -EINVAL;
-	return take_node(p, e->what == ORDER_DIES_AT, &e->at);
+	return take_node(
+		p, e->what == ORDER_DIES_AT ? ALSO_INTERNET : ALSO_NOTHING,
+		&e->at);
 }
 
 static int take_time(struct parser *p, uint64_t *ns)
@@ -250,10 +256,8 @@ static int take_time(struct parser *p, uint64_t *ns)
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcmp(end, units[i].name))
 			continue;
-		if (value * (double)units[i].ns >
-		    (double)MAX_WITHIN_S * 1e9)
-			return refuse(p, "a time of less than 10000000s",
-				      NULL);
+		if (value * (double)units[i].ns > (double)MAX_WITHIN_S * 1e9)
+			return refuse(p, "a time of less than 10000000s", NULL);
 		*ns = (uint64_t)(value * (double)units[i].ns + 0.5);
 		next_word(p);
 		return 0;
@@ -279,7 +283,7 @@ static int take_right(struct parser *p, struct order_statement *s)
 		if (!take(p, only_after, NULL))
 			return -EINVAL;
 	}
-	return take_event(p, &s->right);
+	return take_event(p, ALSO_NOTHING, &s->right);
 }
 
 /* "no -> c leaves no" is about a node that somebody called "no". */
@@ -295,8 +299,8 @@ static bool is_form(const struct parser *p)
 int order_parse(const char *text, const struct cast *cast,
 		struct order_statement *statement, struct err *err)
 {
-	struct parser p = { .text = text, .at = text, .cast = cast,
-			    .err = err };
+	struct parser p = {.text = text, .at = text, .cast = cast, .err = err};
+	enum also also = ALSO_FORM;
 	int rc;
 
 	memset(statement, 0, sizeof(*statement));
@@ -315,8 +319,9 @@ int order_parse(const char *text, const struct cast *cast,
 		statement->form =
 			(enum order_form)find_name(forms, p.word)->value;
 		next_word(&p);
+		also = ALSO_NOTHING;
 	}
-	rc = take_event(&p, &statement->left);
+	rc = take_event(&p, also, &statement->left);
 	if (rc == 0)
 		rc = take_right(&p, statement);
 	if (rc == 0 && *p.word)

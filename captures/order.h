@@ -31,7 +31,7 @@ enum order_form {
 enum order_what { ORDER_LEAVES, ORDER_REACHES, ORDER_DIES_AT };
 
 struct order_event {
-	int from, to; /* nodes of the cast */
+	int from, to;	/* nodes of the cast */
 	unsigned kinds; /* JOURNEY_* bits; 0: any UDP packet for that peer */
 	enum order_what what;
 	int at; /* node of the cast; of dies at: -2 is "internet" */

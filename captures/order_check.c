@@ -30,8 +30,7 @@ static bool is_meant(const struct order_event *e, const struct journeys *j,
 		    one->kind & (JOURNEY_ICMP_ERROR | JOURNEY_TCP))
 			return false;
 		/* Between clients it is payload that happens to look so. */
-		return !(one->kind & service) ||
-		       !is_client(j->cast, e->from) ||
+		return !(one->kind & service) || !is_client(j->cast, e->from) ||
 		       !is_client(j->cast, e->to);
 	}
 	/* Over the relay only what is asked for as such, or is at home there.
@@ -53,8 +52,7 @@ static bool happens(const struct order_event *e, const struct journeys *j,
 		h->time_ns = one->last_ns;
 		h->frame = s->frame->number;
 		return !one->arrived &&
-		       (e->at == -2 ? one->on_internet :
-				      one->died_at == e->at);
+		       (e->at == -2 ? one->on_internet : one->died_at == e->at);
 	}
 	for (unsigned i = 0; i < one->sighting_count; i++) {
 		s = &one->sightings[i];
@@ -78,7 +76,7 @@ static bool is_earlier(const struct happened *a, const struct happened *b)
 static struct happened find_first(const struct order_event *e,
 				  const struct journeys *j, uint64_t since_ns)
 {
-	struct happened first = { 0 }, h;
+	struct happened first = {0}, h;
 
 	for (size_t i = 0; i < j->count; i++) {
 		/* Journeys are by their beginning: no later one is earlier. */
@@ -142,7 +140,7 @@ static const char *node_text(const struct journeys *j, int node)
 
 static void put_verb(struct say *say, const struct order_event *e)
 {
-	static const char *const verbs[] = { "left", "reached", "died at" };
+	static const char *const verbs[] = {"left", "reached", "died at"};
 
 	put(say, "%s %s", verbs[e->what], node_text(say->j, e->at));
 }
@@ -309,7 +307,7 @@ static void check_within(struct say *say, const struct order_statement *s,
 void order_check(const struct order_statement *statement,
 		 const struct journeys *journeys, struct order_result *result)
 {
-	struct say say = { .result = result, .j = journeys };
+	struct say say = {.result = result, .j = journeys};
 	struct happened left, right;
 
 	memset(result, 0, sizeof(*result));

@@ -32,14 +32,13 @@ static int tap_ioctl(const struct tap *tap, unsigned long request,
 	return ioctl(tap->fd, request, ifr);
 }
 
-int tap_lost(struct tap *tap, struct err *err)
+int tap_lost(const struct tap *tap, struct err *err)
 {
 	struct ifreq ifr;
 
-	if (tap_ioctl(tap, SIOCGIFFLAGS, &ifr) < 0 && errno == ENODEV) {
-		tap->gone = true;
+	if (tap_ioctl(tap, SIOCGIFFLAGS, &ifr) < 0 && errno == ENODEV)
 		return 0;
-	}
+	/* libpcap 1.10.3 waits here itself; not all versions do. */
 	if (!(ifr.ifr_flags & IFF_UP))
 		return 0;
 	return err_set(err, EIO, "%s: cannot read from %s: %s",

@@ -29,7 +29,6 @@ struct tap {
 	int ring_bytes;
 	pcap_t *pcap; /* NULL: not open */
 	int fd;	      /* what pcap listens on; its, not ours */
-	bool gone;    /* its interface was deleted */
 	int code;     /* of opening: 0 or a negative errno, with err's text */
 	struct err err;
 };
@@ -48,9 +47,9 @@ void taps_close_behind(struct tap *taps, size_t count);
 void taps_wait_closed(void);
 
 /*
- * What a failed read of the tap means: 0 where its interface is down or gone
- * (then tap->gone is set), else -EIO.
+ * What a failed read of the tap means: 0 where its interface is down (when it
+ * comes up again, so do frames) or was deleted, else -EIO.
  */
-int tap_lost(struct tap *tap, struct err *err);
+int tap_lost(const struct tap *tap, struct err *err);
 
 #endif

@@ -68,3 +68,20 @@ tests_fuzz_replay_control_SOURCES = tests/fuzz/fuzz_control.c \
 	tests/fuzz/streams.h $(fuzz_driver)
 tests_fuzz_replay_control_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"control"'
 tests_fuzz_replay_control_LDADD = $(harness_libs)
+
+# The model client.
+if HAVE_CHECK
+check_PROGRAMS += tests/check_client
+endif
+tests_check_client_SOURCES = tests/check_client.c \
+	tests/check_client_input.c tests/check_client_mapping.c \
+	tests/check_client_policy.c tests/check_client_suites.h \
+	tests/check_client_timers.c \
+	tests/check_client_net.c tests/check_client_net.h \
+	tests/check_client_world.c tests/check_client_world.h
+tests_check_client_LDADD = $(harness_libs) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/fuzz/replay_client
+tests_fuzz_replay_client_SOURCES = tests/fuzz/fuzz_client.c $(fuzz_driver)
+tests_fuzz_replay_client_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"client"'
+tests_fuzz_replay_client_LDADD = $(harness_libs)

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * nearest: which word somebody may have meant. Spelling distance counts
- * letters added, left out, replaced, and neighbours swapped.
- */
+/* nearest: which word somebody may have meant, as captures/cast.h measures it. */
 #ifndef NATRIG_HARNESS_NEAREST_H
 #define NATRIG_HARNESS_NEAREST_H
 
-/*
- * The word of WORDS (NULL-terminated) closest to WORD, or NULL where none is
- * near: at most a third of WORD's letters wrong, rounded up.
- */
+/* The word of WORDS (NULL-terminated) closest to WORD; NULL where none is near. */
 const char *nearest_word(const char *word, const char *const *words);
 
 #endif

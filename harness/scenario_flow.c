@@ -5,10 +5,20 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- words --------------------------------------------------------------------- */
+
+/* "->" is a word of its own, spaces or not. */
+static size_t word_len(const char *p)
+{
+	const char *arrow = strstr(p, "->");
+	size_t len = strcspn(p, " \t\n");
+
+	if (arrow == p)
+		return 2;
+	return arrow && (size_t)(arrow - p) < len ? (size_t)(arrow - p) : len;
+}
 
 int reader_words(struct reader *r, const struct yaml_node *node,
 		 const char *wanted, struct reader_words *words)
@@ -21,7 +31,7 @@ int reader_words(struct reader *r, const struct yaml_node *node,
 		return ret;
 	for (p = node->text + strspn(node->text, " \t\n"); *p;
 	     p += strspn(p, " \t\n")) {
-		size_t len = strcspn(p, " \t\n");
+		size_t len = word_len(p);
 
 		if (words->count == READER_MAX_WORDS ||
 		    len >= sizeof(words->text[0]))

@@ -105,9 +105,12 @@ int reader_unknown(struct reader *r, const struct yaml_node *node, size_t byte,
 				word, text);
 }
 
+/* What a value is for: its key, of a list's member the list's key. */
 static const char *name_of(const struct yaml_node *node)
 {
-	return node->key ? node->key : "this item";
+	while (node && !node->key)
+		node = node->parent;
+	return node ? node->key : "value";
 }
 
 int reader_kind(struct reader *r, const struct yaml_node *node,

@@ -188,20 +188,19 @@ static bool is_null(const char *text)
 	       !strcmp(text, "Null") || !strcmp(text, "NULL");
 }
 
-/* Where the text begins if nothing in it was folded or escaped, else 0. */
-static unsigned text_column(struct fy_event *event, struct fy_token *token,
-			    const char *text)
+/*
+ * Where the text begins if nothing in it was folded or escaped, else 0. Marks
+ * do not count the quotes in.
+ */
+static unsigned text_column(struct fy_event *event, const char *text)
 {
 	const struct fy_mark *from = fy_event_start_mark(event);
 	const struct fy_mark *to = fy_event_end_mark(event);
-	enum fy_scalar_style style = fy_token_scalar_style(token);
-	unsigned quote = style != FYSS_PLAIN;
 
-	if (!from || !to || from->line != to->line || style > FYSS_DOUBLE_QUOTED)
+	if (!from || !to || from->line != to->line ||
+	    (size_t)(to->column - from->column) != utf8_len(text))
 		return 0;
-	if ((size_t)(to->column - from->column) != utf8_len(text) + 2 * quote)
-		return 0;
-	return (unsigned)from->column + 1 + quote;
+	return (unsigned)from->column + 1;
 }
 
 /* A copy of the scalar's text, or NULL and *RET. */
@@ -250,7 +249,7 @@ static int on_scalar(struct loader *l, struct fy_event *event)
 		return ret;
 	}
 	node->text = text;
-	node->text_column = text_column(event, token, text);
+	node->text_column = text_column(event, text);
 	return 0;
 }
 

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,16 +36,100 @@ void lab_leave(struct lab *lab)
 		return;
 }
 
-int lab_nft(struct lab *lab, const char *text, const char *where,
-	    struct err *err)
+/* A netfilter socket of this namespace, with a port that is ours to choose. */
+static int netfilter_socket(uint32_t port_id)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK,
+				      .nl_pid = port_id};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			NETLINK_NETFILTER);
+
+	if (fd >= 0 &&
+	    bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * A context's socket stays in the namespace where the context was made, and a
+ * new context costs up to 5 ms. So while a lab is built, one context serves
+ * all: its descriptor is made to be a socket of the namespace at hand. Its
+ * cache is right for each, because each is as empty as the one before; later
+ * that is no longer so, and lab_nft takes a fresh context.
+ */
+static int nft_move_here(struct lab_own *own)
+{
+	int fd = netfilter_socket(own->nft_port_id);
+
+	if (fd < 0 || dup3(fd, own->nft_fd, O_CLOEXEC) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
+static int nft_open(struct lab_own *own)
+{
+	struct sockaddr_nl address = {0};
+	socklen_t size = sizeof(address);
+	/* The port that the kernel gives first is left to other sockets. */
+	int first = netfilter_socket(0);
+
+	own->nft_fd = dup(first);
+	if (own->nft_fd >= 0)
+		close(own->nft_fd);
+	/* The lowest free descriptor is the one that the context will get. */
+	own->nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	if (!own->nft ||
+	    getsockname(own->nft_fd, (struct sockaddr *)&address, &size))
+		own->nft_fd = -1;
+	if (first >= 0)
+		close(first);
+	own->nft_port_id = address.nl_pid;
+	if (!own->nft || own->nft_fd < 0)
+		return -ENOMEM;
+	nft_ctx_buffer_error(own->nft);
+	nft_ctx_buffer_output(own->nft);
+	return 0;
+}
+
+static int nft_run(struct nft_ctx *nft, const char *text, const char *where,
+		   struct err *err)
 {
 	const char *words;
 
-	if (nft_run_cmd_from_buffer(lab->own->nft, text) == 0)
+	if (nft_run_cmd_from_buffer(nft, text) == 0)
 		return 0;
-	words = nft_ctx_get_error_buffer(lab->own->nft);
+	words = nft_ctx_get_error_buffer(nft);
 	return err_set(err, EIO, "%s: nftables refuses a ruleset: %s", where,
 		       words && *words ? words : strerror(errno));
+}
+
+int lab_nft(struct lab *lab, const char *text, const char *where,
+	    struct err *err)
+{
+	struct nft_ctx *fresh;
+	int code;
+
+	if (!lab->own->built) {
+		if (nft_move_here(lab->own))
+			return err_set(err, errno, "%s: no netfilter socket: "
+				       "%s", where, strerror(errno));
+		return nft_run(lab->own->nft, text, where, err);
+	}
+	fresh = nft_ctx_new(NFT_CTX_DEFAULT);
+	if (!fresh)
+		return err_set(err, ENOMEM, "%s: cannot make an nftables "
+			       "context", where);
+	nft_ctx_buffer_error(fresh);
+	nft_ctx_buffer_output(fresh);
+	code = nft_run(fresh, text, where, err);
+	nft_ctx_free(fresh);
+	return code;
 }
 
 /*
@@ -71,11 +157,8 @@ static int open_own(struct lab *lab, struct err *err)
 	if (own->home_ns_fd < 0)
 		return err_set(err, errno, "cannot open /proc/thread-self/ns/"
 			       "net: %s; is /proc mounted?", strerror(errno));
-	own->nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!own->nft)
+	if (nft_open(own))
 		return err_set(err, ENOMEM, "cannot make an nftables context");
-	nft_ctx_buffer_error(own->nft);
-	nft_ctx_buffer_output(own->nft);
 	return 0;
 }
 
@@ -134,6 +217,7 @@ int lab_new(const struct lab_plan *plan, struct lab **out, struct err *err)
 		lab_free(lab);
 		return code;
 	}
+	lab->own->built = true;
 	*out = lab;
 	return 0;
 }

@@ -124,6 +124,13 @@ int lab_unblock(struct lab *lab, struct lab_node *x, struct lab_node *y,
  */
 int lab_age(struct lab *lab, uint64_t us, struct err *err);
 
+/*
+ * True when every port-mapping daemon waits with empty queues: none has
+ * anything left to answer. Holds only where natrig and its children share one
+ * CPU.
+ */
+bool lab_daemons_idle(const struct lab *lab);
+
 /* A process in the node's namespace that dies with the lab. */
 pid_t lab_spawn(struct lab *lab, struct lab_node *node, const char *const *argv,
 		const char *const *env, int stdout_fd, int stderr_fd,

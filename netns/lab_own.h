@@ -53,7 +53,10 @@ struct lab_own {
 	int home_ns_fd;
 	struct netlink internet; /* rtnetlink in the internet's namespace */
 	struct netlink_batch batch;
-	struct nft_ctx *nft;
+	struct nft_ctx *nft;	/* while the lab is built: see lab.c */
+	int nft_fd;		/* its socket's descriptor */
+	uint32_t nft_port_id;
+	bool built;
 	struct lab_blocked *blocked;
 	unsigned blocked_count;
 	bool internet_blocks_loaded;

@@ -50,6 +50,10 @@ extern const char *const nat_wan_input_names[]; /* drop reject accept */
  */
 int nat_supported(const struct nat *nat, struct err *err);
 
+/* Names of the ruleset's sets and maps whose elements end by themselves. */
+#define NAT_MAX_SETS 4
+unsigned nat_sets(const struct nat *nat, const char *names[NAT_MAX_SETS]);
+
 struct nat_place {
 	const char *wan; /* interface names */
 	const char *lan;
@@ -60,8 +64,10 @@ struct nat_place {
 
 /*
  * The ruleset as nft reads it, into TEXT. Returns its length, or -EMSGSIZE,
- * or what nat_supported says. It begins by (re)creating the tables, so it can
- * be loaded over an old one; dynamic state (maps) is then gone, conntrack not.
+ * or what nat_supported says. It begins by (re)creating the table `router`, so
+ * it can be loaded over an old one; dynamic state (maps) is then gone,
+ * conntrack not. The table `portmap` is only made where it is missing: what the
+ * daemon put there outlives a load.
  */
 int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text,
 		size_t text_bytes, struct err *err);

@@ -53,6 +53,23 @@ static bool learns_endpoints(const struct nat *nat)
 	       (nat->filtering == NAT_EIF || nat->filtering == NAT_ADF);
 }
 
+unsigned nat_sets(const struct nat *nat, const char *names[NAT_MAX_SETS])
+{
+	unsigned count = 0;
+
+	if (learns_mappings(nat)) {
+		names[count++] = "inside";
+		names[count++] = "outside";
+		if (nat->filtering == NAT_ADF)
+			names[count++] = "contacted";
+	}
+	if (learns_endpoints(nat))
+		names[count++] = "talked";
+	if (count)
+		names[count++] = "steady";
+	return count;
+}
+
 static void put_sets(struct rules *r)
 {
 	if (learns_mappings(r->nat))
@@ -238,7 +255,9 @@ static void put_learn(struct rules *r)
 
 static void put_steady(struct rules *r)
 {
-	if (!learns_mappings(r->nat) && !learns_endpoints(r->nat))
+	const char *names[NAT_MAX_SETS];
+
+	if (!nat_sets(r->nat, names))
 		return;
 	put(r, "	# ports with a flow that is answered\n"
 	       "	set steady {\n"

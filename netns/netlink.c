@@ -154,7 +154,7 @@ static uint32_t batch_ask_ack(struct netlink_batch *batch)
 	return last->nlmsg_seq;
 }
 
-static void batch_empty(struct netlink_batch *batch)
+void netlink_drop(struct netlink_batch *batch)
 {
 	batch->used_bytes = 0;
 	batch->count = 0;
@@ -218,12 +218,12 @@ static void read_answers(struct answers *a, const void *data, int bytes,
 int netlink_send(struct netlink *nl, struct netlink_batch *batch,
 		 const char *where, int tolerate, struct err *err)
 {
-	static _Thread_local unsigned char data[32768];
+	static _Thread_local _Alignas(8) unsigned char data[32768];
 	struct answers a = {batch, where, 0, 0, tolerate, 0, false};
 	ssize_t bytes;
 
 	if (batch->error) {
-		batch_empty(batch);
+		netlink_drop(batch);
 		return err_set(err, ENOMEM, "%s: out of memory for netlink "
 			       "messages", where);
 	}
@@ -249,7 +249,7 @@ int netlink_send(struct netlink *nl, struct netlink_batch *batch,
 		}
 		read_answers(&a, data, (int)bytes, err);
 	}
-	batch_empty(batch);
+	netlink_drop(batch);
 	return a.failed;
 }
 
@@ -257,20 +257,20 @@ int netlink_dump(struct netlink *nl, struct netlink_batch *batch,
 		 int (*each)(const struct nlmsghdr *nlh, void *arg), void *arg,
 		 const char *where, struct err *err)
 {
-	static _Thread_local unsigned char answer[65536];
+	static _Thread_local _Alignas(8) unsigned char answer[65536];
 	const char *what = batch->count ? batch->what[0] : "dump";
 	ssize_t bytes;
 	int run = MNL_CB_OK;
 
 	if (batch->error || batch->count != 1) {
-		batch_empty(batch);
+		netlink_drop(batch);
 		return err_set(err, ENOMEM, "%s: cannot %s", where, what);
 	}
 	((struct nlmsghdr *)(void *)batch->data)->nlmsg_flags |= NLM_F_DUMP;
 	batch_number(nl, batch);
 	if (send(nl->fd, batch->data, batch->used_bytes, 0) < 0)
 		run = MNL_CB_ERROR;
-	batch_empty(batch);
+	netlink_drop(batch);
 	while (run > MNL_CB_STOP) {
 		bytes = recv(nl->fd, answer, sizeof(answer), 0);
 		if (bytes < 0 && errno == EINTR)

@@ -51,6 +51,9 @@ struct nlmsghdr *netlink_begin(struct netlink_batch *batch, const char *what,
 void *netlink_extra(struct nlmsghdr *nlh, size_t bytes);
 void netlink_end(struct netlink_batch *batch);
 
+/* Forgets what is queued. */
+void netlink_drop(struct netlink_batch *batch);
+
 /*
  * Sends what is queued, waits for the kernel's answer and empties the batch.
  * WHERE names the namespace in the error. Errors listed in TOLERATE (positive

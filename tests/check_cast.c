@@ -64,49 +64,49 @@ static const struct {
 	int code;
 	const char *says;
 } broken[] = {
-	{ NULL, -ENODATA, "no cast" },
-	{ "", -ENODATA, "no cast" },
-	{ "recorded on Tuesday", -ENODATA, "no cast" },
-	{ "{\"other\":1}", -ENODATA, "no cast" },
-	{ "{\"natrig\":2,\"nodes\":[]}", -EBADMSG, "natrig" },
-	{ "{\"natrig\":1}", -EBADMSG, "nodes" },
-	{ "{\"natrig\":1,\"nodes\":[{}]}", -EBADMSG, "name" },
-	{ "{\"natrig\":1,\"nodes\":[7]}", -EBADMSG, "name" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\"}]}", -EBADMSG,
-	  "a is of no kind" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"toaster\"}]}",
-	  -EBADMSG, "a is toaster" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
-	  "\"ips\":[\"1.2.3\"]}]}",
-	  -EBADMSG, "address 1 of a" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
-	  "\"ips\":[\"1.2.3.4\",\"1.2.3.4:5\"]}]}",
-	  -EBADMSG, "address 2 of a" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\",\"ips\":["
-	  "\"1.0.0.1\",\"1.0.0.2\",\"1.0.0.3\",\"1.0.0.4\",\"1.0.0.5\","
-	  "\"1.0.0.6\",\"1.0.0.7\",\"1.0.0.8\",\"1.0.0.9\"]}]}",
-	  -EBADMSG, "more than 8" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
-	  "\"wan_ips\":9}]}",
-	  -EBADMSG, "wan_ips of a" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\"},"
-	  "{\"name\":\"a\",\"kind\":\"host\"}]}",
-	  -EBADMSG, "two nodes are a" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
-	  "\"behind\":\"b\"}]}",
-	  -EBADMSG, "a is behind b" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
-	  "\"behind\":\"a\"}]}",
-	  -EBADMSG, "a is behind a, which is no router" },
-	{ "{\"natrig\":1,\"nodes\":[{\"name\":\"r\",\"kind\":\"router\","
-	  "\"behind\":\"q\"},{\"name\":\"q\",\"kind\":\"router\","
-	  "\"behind\":\"r\"}]}",
-	  -EBADMSG, "r is behind itself" },
+	{NULL, -ENODATA, "no cast"},
+	{"", -ENODATA, "no cast"},
+	{"recorded on Tuesday", -ENODATA, "no cast"},
+	{"{\"other\":1}", -ENODATA, "no cast"},
+	{"{\"natrig\":2,\"nodes\":[]}", -EBADMSG, "natrig"},
+	{"{\"natrig\":1}", -EBADMSG, "nodes"},
+	{"{\"natrig\":1,\"nodes\":[{}]}", -EBADMSG, "name"},
+	{"{\"natrig\":1,\"nodes\":[7]}", -EBADMSG, "name"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\"}]}", -EBADMSG,
+	 "a is of no kind"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"toaster\"}]}",
+	 -EBADMSG, "a is toaster"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
+	 "\"ips\":[\"1.2.3\"]}]}",
+	 -EBADMSG, "address 1 of a"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
+	 "\"ips\":[\"1.2.3.4\",\"1.2.3.4:5\"]}]}",
+	 -EBADMSG, "address 2 of a"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\",\"ips\":["
+	 "\"1.0.0.1\",\"1.0.0.2\",\"1.0.0.3\",\"1.0.0.4\",\"1.0.0.5\","
+	 "\"1.0.0.6\",\"1.0.0.7\",\"1.0.0.8\",\"1.0.0.9\"]}]}",
+	 -EBADMSG, "more than 8"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
+	 "\"wan_ips\":9}]}",
+	 -EBADMSG, "wan_ips of a"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\"},"
+	 "{\"name\":\"a\",\"kind\":\"host\"}]}",
+	 -EBADMSG, "two nodes are a"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
+	 "\"behind\":\"b\"}]}",
+	 -EBADMSG, "a is behind b"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"a\",\"kind\":\"host\","
+	 "\"behind\":\"a\"}]}",
+	 -EBADMSG, "a is behind a, which is no router"},
+	{"{\"natrig\":1,\"nodes\":[{\"name\":\"r\",\"kind\":\"router\","
+	 "\"behind\":\"q\"},{\"name\":\"q\",\"kind\":\"router\","
+	 "\"behind\":\"r\"}]}",
+	 -EBADMSG, "r is behind itself"},
 };
 
 START_TEST(json_broken)
 {
-	struct err err = { .text = "" };
+	struct err err = {.text = ""};
 	struct cast *cast;
 
 	ck_assert_int_eq(cast_from_json(broken[_i].text, &cast, &err),

@@ -93,9 +93,9 @@ START_TEST(inbound_packets_refresh)
 	stage_hops(s, C_LEAVES("25.0.0.2:41641"));
 	stage_wait(s, 20);
 	stage_ping(s, 2);
-	stage_hops(s, A_OUT
-		   "edge-c.lan out 25.0.0.2:41641 192.168.2.2:41641 62;"
-		   "c.eth0 in 25.0.0.2:41641 192.168.2.2:41641 62");
+	stage_hops(s,
+		   A_OUT "edge-c.lan out 25.0.0.2:41641 192.168.2.2:41641 62;"
+			 "c.eth0 in 25.0.0.2:41641 192.168.2.2:41641 62");
 	stage_wait(s, 20);
 	stage_ping(s, 3);
 	stage_hops(s, A_OUT);
@@ -129,11 +129,11 @@ END_TEST
 
 static void natpmp(uint32_t lifetime_s)
 {
-	struct natpmp_message m = { .response = true,
-				    .op = NATPMP_MAP_UDP,
-				    .internal_port = 41641,
-				    .external_port = lifetime_s ? 5765 : 0,
-				    .lifetime_s = lifetime_s };
+	struct natpmp_message m = {.response = true,
+				   .op = NATPMP_MAP_UDP,
+				   .internal_port = 41641,
+				   .external_port = lifetime_s ? 5765 : 0,
+				   .lifetime_s = lifetime_s};
 	static uint8_t answer[NATPMP_MAX_BYTES];
 	int size = natpmp_encode(&m, answer, sizeof(answer));
 
@@ -146,14 +146,14 @@ static void natpmp(uint32_t lifetime_s)
 
 static void pcp(uint32_t lifetime_s, uint8_t result)
 {
-	struct pcp_message m = { .response = true,
-				 .op = PCP_MAP,
-				 .result = result,
-				 .protocol = PACKET_UDP,
-				 .internal_port = 41641,
-				 .external_port = 5765,
-				 .external_ip = 0x19000003,
-				 .lifetime_s = lifetime_s };
+	struct pcp_message m = {.response = true,
+				.op = PCP_MAP,
+				.result = result,
+				.protocol = PACKET_UDP,
+				.internal_port = 41641,
+				.external_port = 5765,
+				.external_ip = 0x19000003,
+				.lifetime_s = lifetime_s};
 	static uint8_t answer[PCP_MAX_BYTES];
 	int size = pcp_encode(&m, answer, sizeof(answer));
 
@@ -234,7 +234,8 @@ static void soap(const char *action, const char *answer)
 		 "<NewInternalPort>41641</NewInternalPort>"
 		 "<NewInternalClient>192.168.2.2</NewInternalClient>"
 		 "<NewLeaseDuration>0</NewLeaseDuration>"
-		 "</u:%s></s:Body></s:Envelope>", action, action);
+		 "</u:%s></s:Body></s:Envelope>",
+		 action, action);
 	snprintf(message, sizeof(message),
 		 "POST /ctl/IPConn HTTP/1.1\r\nHost: 192.168.2.1:5000\r\n"
 		 "Content-Length: %zu\r\nSOAPAction: \"urn:x#%s\"\r\n\r\n%s",
@@ -245,8 +246,8 @@ static void soap(const char *action, const char *answer)
 		uint32_t at = seq + 1 + (uint32_t)from;
 
 		if (!half) {
-			stage_tcp(s, "c.eth0 out " SOAP_C, seq, 0,
-				  TCP_FLAG_SYN, NULL, 0);
+			stage_tcp(s, "c.eth0 out " SOAP_C, seq, 0, TCP_FLAG_SYN,
+				  NULL, 0);
 			stage_tcp(s, "edge-c.lan in " SOAP_C, seq, 0,
 				  TCP_FLAG_SYN, NULL, 0);
 			stage_tcp(s, "edge-c.lan out " SOAP_EDGE, ack, seq + 1,
@@ -264,8 +265,8 @@ static void soap(const char *action, const char *answer)
 		 strlen(answer), answer);
 	stage_tcp(s, "edge-c.lan out " SOAP_EDGE, ack + 1, 0, TCP_FLAG_ACK,
 		  message, strlen(message));
-	stage_tcp(s, "c.eth0 in " SOAP_EDGE, ack + 1, 0, TCP_FLAG_ACK,
-		  message, strlen(message));
+	stage_tcp(s, "c.eth0 in " SOAP_EDGE, ack + 1, 0, TCP_FLAG_ACK, message,
+		  strlen(message));
 	seq += 10000;
 }
 
@@ -307,8 +308,7 @@ START_TEST(upnp_deleted)
 {
 	soap("AddPortMapping", "<s:Envelope><u:AddPortMappingResponse/>");
 	stage_wait(s, 10);
-	soap("DeletePortMapping",
-	     "<s:Envelope><u:DeletePortMappingResponse/>");
+	soap("DeletePortMapping", "<s:Envelope><u:DeletePortMappingResponse/>");
 	stage_ping(s, 1);
 	stage_wait(s, 20);
 	stage_hops(s, A_OUT);
@@ -334,44 +334,44 @@ END_TEST
 static const struct {
 	const char *hops, *reason;
 } ways[] = {
-	{ "edge-c.wan in 25.0.0.2:41641 25.0.0.3:5765 1", "TTL ran out" },
-	{ "a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64;"
-	  "home-a.lan in 192.168.1.2:41641 25.0.0.3:5765 64",
-	  "blocked by home-a (outbound)" },
-	{ "a.eth0 out 192.168.1.2:41641 192.168.2.2:41641 64;"
-	  "home-a.lan in 192.168.1.2:41641 192.168.2.2:41641 64",
-	  "home-a has no route to 192.168.2.2" },
-	{ "a.eth0 out 192.168.1.2:41641 25.0.0.2:41641 64;"
-	  "home-a.lan in 192.168.1.2:41641 25.0.0.2:41641 64",
-	  "home-a does not hairpin its own address 25.0.0.2" },
-	{ "a.eth0 out 192.168.1.2:41641 25.0.0.9:5765 64;"
-	  "home-a.lan in 192.168.1.2:41641 25.0.0.9:5765 64;"
-	  "home-a.wan out 25.0.0.2:41641 25.0.0.9:5765 63",
-	  "nobody has 25.0.0.9" },
-	{ "a.eth0 out 192.168.1.2:41641 192.168.2.2:41641 64;"
-	  "home-a.lan in 192.168.1.2:41641 192.168.2.2:41641 64;"
-	  "home-a.wan out 25.0.0.2:41641 192.168.2.2:41641 63",
-	  "nobody on the internet has 192.168.2.2, which is c's inside "
-	  "address" },
-	{ "home-a.wan out 25.0.0.2:41641 25.0.0.3:5765 63",
-	  "blocked on the internet, or edge-c's link is down" },
-	{ "a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64",
-	  "lost on the link to home-a" },
-	{ "edge-c.wan in 25.0.0.2:41641 25.0.0.3:5765 63;"
-	  "edge-c.lan out 25.0.0.2:41641 192.168.2.2:41641 62",
-	  "lost on the link to c" },
-	{ "edge-c.wan in 25.0.0.2:41641 25.0.0.3:5765 63;"
-	  "edge-c.lan out 25.0.0.2:41641 192.168.2.77:41641 62",
-	  "nobody behind edge-c has 192.168.2.77" },
-	{ "a.eth0 out 192.168.1.2:41641 239.1.1.1:9 4;"
-	  "home-a.lan in 192.168.1.2:41641 239.1.1.1:9 4",
-	  "" },
+	{"edge-c.wan in 25.0.0.2:41641 25.0.0.3:5765 1", "TTL ran out"},
+	{"a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64;"
+	 "home-a.lan in 192.168.1.2:41641 25.0.0.3:5765 64",
+	 "blocked by home-a (outbound)"},
+	{"a.eth0 out 192.168.1.2:41641 192.168.2.2:41641 64;"
+	 "home-a.lan in 192.168.1.2:41641 192.168.2.2:41641 64",
+	 "home-a has no route to 192.168.2.2"},
+	{"a.eth0 out 192.168.1.2:41641 25.0.0.2:41641 64;"
+	 "home-a.lan in 192.168.1.2:41641 25.0.0.2:41641 64",
+	 "home-a does not hairpin its own address 25.0.0.2"},
+	{"a.eth0 out 192.168.1.2:41641 25.0.0.9:5765 64;"
+	 "home-a.lan in 192.168.1.2:41641 25.0.0.9:5765 64;"
+	 "home-a.wan out 25.0.0.2:41641 25.0.0.9:5765 63",
+	 "nobody has 25.0.0.9"},
+	{"a.eth0 out 192.168.1.2:41641 192.168.2.2:41641 64;"
+	 "home-a.lan in 192.168.1.2:41641 192.168.2.2:41641 64;"
+	 "home-a.wan out 25.0.0.2:41641 192.168.2.2:41641 63",
+	 "nobody on the internet has 192.168.2.2, which is c's inside "
+	 "address"},
+	{"home-a.wan out 25.0.0.2:41641 25.0.0.3:5765 63",
+	 "blocked on the internet, or edge-c's link is down"},
+	{"a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64",
+	 "lost on the link to home-a"},
+	{"edge-c.wan in 25.0.0.2:41641 25.0.0.3:5765 63;"
+	 "edge-c.lan out 25.0.0.2:41641 192.168.2.2:41641 62",
+	 "lost on the link to c"},
+	{"edge-c.wan in 25.0.0.2:41641 25.0.0.3:5765 63;"
+	 "edge-c.lan out 25.0.0.2:41641 192.168.2.77:41641 62",
+	 "nobody behind edge-c has 192.168.2.77"},
+	{"a.eth0 out 192.168.1.2:41641 239.1.1.1:9 4;"
+	 "home-a.lan in 192.168.1.2:41641 239.1.1.1:9 4",
+	 ""},
 	/* It arrived, whatever the port. */
-	{ "a.eth0 out 192.168.1.2:41641 25.0.1.1:9999 64;"
-	  "home-a.lan in 192.168.1.2:41641 25.0.1.1:9999 64;"
-	  "home-a.wan out 25.0.0.2:41641 25.0.1.1:9999 63;"
-	  "stun1.eth0 in 25.0.0.2:41641 25.0.1.1:9999 63",
-	  "" },
+	{"a.eth0 out 192.168.1.2:41641 25.0.1.1:9999 64;"
+	 "home-a.lan in 192.168.1.2:41641 25.0.1.1:9999 64;"
+	 "home-a.wan out 25.0.0.2:41641 25.0.1.1:9999 63;"
+	 "stun1.eth0 in 25.0.0.2:41641 25.0.1.1:9999 63",
+	 ""},
 };
 
 START_TEST(by_the_way)
@@ -406,13 +406,13 @@ static const struct {
 	uint8_t type, code;
 	const char *says;
 } icmps[] = {
-	{ 3, 0, "network unreachable" },
-	{ 3, 1, "host unreachable" },
-	{ 3, 3, "port unreachable" },
-	{ 3, 13, "administratively prohibited" },
-	{ 3, 14, "destination unreachable" },
-	{ 11, 0, "time exceeded" },
-	{ 12, 0, "parameter problem" },
+	{3, 0, "network unreachable"},
+	{3, 1, "host unreachable"},
+	{3, 3, "port unreachable"},
+	{3, 13, "administratively prohibited"},
+	{3, 14, "destination unreachable"},
+	{11, 0, "time exceeded"},
+	{12, 0, "parameter problem"},
 };
 
 START_TEST(icmp_says_so)
@@ -428,9 +428,9 @@ START_TEST(icmp_says_so)
 	snprintf(wanted, sizeof(wanted),
 		 "no mapping for port 5765; answered with ICMP %s",
 		 icmps[_i].says);
-	ck_assert_str_eq(journey_reason(s->j, &s->j->list[0], text,
-					sizeof(text)),
-			 wanted);
+	ck_assert_str_eq(
+		journey_reason(s->j, &s->j->list[0], text, sizeof(text)),
+		wanted);
 }
 END_TEST
 

@@ -6,7 +6,6 @@
 #include <check.h>
 
 #include "captures/journey.h"
-#include "captures/stream.h"
 #include "tests/stage.h"
 #include "wire/derp.h"
 
@@ -23,9 +22,9 @@ struct pipe {
 static struct stage *s;
 static struct pipe a_up, a_down, c_up, c_down;
 
-static const uint8_t a_key[DERP_KEY_BYTES] = { 0xaa, 1 };
-static const uint8_t c_key[DERP_KEY_BYTES] = { 0xcc, 2 };
-static const uint8_t other_key[DERP_KEY_BYTES] = { 0xdd, 3 };
+static const uint8_t a_key[DERP_KEY_BYTES] = {0xaa, 1};
+static const uint8_t c_key[DERP_KEY_BYTES] = {0xcc, 2};
+static const uint8_t other_key[DERP_KEY_BYTES] = {0xdd, 3};
 
 static const char *const a_up_hops[] = {
 	"a.eth0 out 192.168.1.2:5000 25.0.1.3:80 64",
@@ -71,8 +70,7 @@ static void tear_down(void)
 }
 
 /* Bytes FROM..TO of the stream, past the first HOPS vantages. */
-static void segment(const struct pipe *p, size_t from, size_t to,
-		    unsigned hops)
+static void segment(const struct pipe *p, size_t from, size_t to, unsigned hops)
 {
 	for (unsigned i = 0; i < hops && p->hops[i]; i++)
 		stage_tcp(s, p->hops[i], p->seq + 1 + (uint32_t)from, 0,
@@ -82,8 +80,8 @@ static void segment(const struct pipe *p, size_t from, size_t to,
 static void syn(const struct pipe *p, uint8_t flags, unsigned hops)
 {
 	for (unsigned i = 0; i < hops && p->hops[i]; i++)
-		stage_tcp(s, p->hops[i], p->seq, 0, flags | TCP_FLAG_SYN,
-			  NULL, 0);
+		stage_tcp(s, p->hops[i], p->seq, 0, flags | TCP_FLAG_SYN, NULL,
+			  0);
 }
 
 static void add(struct pipe *p, const void *data, size_t size_bytes)
@@ -117,7 +115,7 @@ static void add_packet(struct pipe *p, uint8_t type, const uint8_t *key)
 static void add_opening(struct pipe *up, struct pipe *down,
 			const uint8_t *client)
 {
-	uint8_t bytes[1024], info[DERP_KEY_BYTES + 60] = { 0 };
+	uint8_t bytes[1024], info[DERP_KEY_BYTES + 60] = {0};
 	int size = derp_encode_upgrade_request("relay", bytes, sizeof(bytes));
 
 	add(up, bytes, (size_t)size);
@@ -173,14 +171,13 @@ static unsigned count(unsigned kind)
 	return n;
 }
 
-static void expect(const struct journey *one, const char *from,
-		   const char *to, unsigned sightings, const char *died_at)
+static void expect(const struct journey *one, const char *from, const char *to,
+		   unsigned sightings, const char *died_at)
 {
 	char text[512];
 
 	journey_describe(s->j, one, text, sizeof(text));
-	ck_assert_msg(one->over_relay && one->kind & JOURNEY_RELAY, "%s",
-		      text);
+	ck_assert_msg(one->over_relay && one->kind & JOURNEY_RELAY, "%s", text);
 	ck_assert_msg(!strcmp(name(one->from), from), "%s", text);
 	ck_assert_msg(!strcmp(name(one->to), to), "%s", text);
 	ck_assert_msg(one->sighting_count == sightings, "%u: %s",
@@ -194,8 +191,7 @@ static void reason_is(const struct journey *one, const char *wanted)
 {
 	char text[256];
 
-	ck_assert_str_eq(journey_reason(s->j, one, text, sizeof(text)),
-			 wanted);
+	ck_assert_str_eq(journey_reason(s->j, one, text, sizeof(text)), wanted);
 }
 
 /* a's packet for c, whole way. */
@@ -230,8 +226,8 @@ START_TEST(follows_over_the_relay)
 	ck_assert_str_eq(text, "a's 1st relay disco.call-me-maybe to c left "
 			       "home-a from 25.0.0.2:5000 and reached c "
 			       "(frames 33, 34, 35, 36, 37, 38, 39, 40)");
-	ck_assert_ptr_null(journeys_find(s->j, one->payload,
-					 one->payload_bytes, 0));
+	ck_assert_ptr_null(
+		journeys_find(s->j, one->payload, one->payload_bytes, 0));
 }
 END_TEST
 
@@ -305,11 +301,15 @@ START_TEST(bears_odd_borders)
 	syn(&c_down, TCP_FLAG_ACK, 4);
 	flush(&c_up, 0, 4);
 	for (from = 0; from < a_up.size_bytes; from += size)
-		segment(&a_up, from, from + size < a_up.size_bytes ?
-			from + size : a_up.size_bytes, 4);
+		segment(&a_up, from,
+			from + size < a_up.size_bytes ? from + size
+						      : a_up.size_bytes,
+			4);
 	for (from = 0; from < c_down.size_bytes; from += size)
-		segment(&c_down, from, from + size < c_down.size_bytes ?
-			from + size : c_down.size_bytes, 4);
+		segment(&c_down, from,
+			from + size < c_down.size_bytes ? from + size
+							: c_down.size_bytes,
+			4);
 	stage_journeys(s);
 	ck_assert_uint_eq(count(JOURNEY_RELAY), 3);
 	for (unsigned i = 0; i < 3; i++)
@@ -418,9 +418,8 @@ END_TEST
 /* Only one end was recorded. */
 START_TEST(follows_with_c_alone)
 {
-	const char *const deaf[] = { "a.eth0", "home-a.lan", "home-a.wan",
-				     "relay.eth0", "edge-c.lan",
-				     "edge-c.wan" };
+	const char *const deaf[] = {"a.eth0",	  "home-a.lan", "home-a.wan",
+				    "relay.eth0", "edge-c.lan", "edge-c.wan"};
 
 	for (size_t i = 0; i < 6; i++)
 		stage_deafen(s, deaf[i]);
@@ -435,8 +434,8 @@ END_TEST
 /* Only the hosts were recorded: what left one entered the other. */
 START_TEST(follows_with_the_hosts_alone)
 {
-	const char *const deaf[] = { "home-a.lan", "home-a.wan", "relay.eth0",
-				     "edge-c.lan", "edge-c.wan" };
+	const char *const deaf[] = {"home-a.lan", "home-a.wan", "relay.eth0",
+				    "edge-c.lan", "edge-c.wan"};
 
 	for (size_t i = 0; i < 5; i++)
 		stage_deafen(s, deaf[i]);
@@ -491,8 +490,8 @@ END_TEST
 /* TLS and noise are left alone, a hole too big ends the story. */
 START_TEST(leaves_other_streams_alone)
 {
-	static const uint8_t hello[] = { 0x16, 3, 1, 2, 0, 1, 0 };
-	uint8_t noise[1400] = { 0 };
+	static const uint8_t hello[] = {0x16, 3, 1, 2, 0, 1, 0};
+	uint8_t noise[1400] = {0};
 
 	syn(&a_up, 0, 4);
 	add(&a_up, hello, sizeof(hello));
@@ -543,60 +542,6 @@ START_TEST(shows_resets)
 }
 END_TEST
 
-static void has(const struct stream *stream, const char *wanted)
-{
-	size_t size;
-	const uint8_t *data = stream_data(stream, &size);
-
-	ck_assert_uint_eq(size, strlen(wanted));
-	ck_assert(!size || !memcmp(data, wanted, size));
-}
-
-START_TEST(stream_puts_bytes_in_order)
-{
-	struct stream *t = stream_new(100);
-
-	ck_assert(stream_start(t, UINT32_MAX - 2));
-	ck_assert(!stream_start(t, UINT32_MAX - 2));
-	ck_assert_int_eq(stream_add(t, 2, "ef", 2), 0);
-	ck_assert_int_eq(stream_add(t, 2, "e", 1), 0);
-	has(t, "");
-	ck_assert_int_eq(stream_add(t, UINT32_MAX - 1, "abc", 3), 0);
-	has(t, "abc");
-	ck_assert_int_eq(stream_add(t, UINT32_MAX, "bcd", 3), 0);
-	has(t, "abcdef");
-	stream_consume(t, 2);
-	has(t, "cdef");
-	ck_assert_int_eq(stream_add(t, 0, "XXXXgh", 6), 0);
-	has(t, "cdefgh");
-	ck_assert_int_eq(stream_add(t, UINT32_MAX - 1, "no", 2), 0);
-	has(t, "cdefgh");
-	stream_consume(t, 99);
-	has(t, "");
-	ck_assert(stream_start(t, 5));
-	ck_assert_int_eq(stream_add(t, 6, "new", 3), 0);
-	has(t, "new");
-	stream_free(t);
-	stream_free(NULL);
-}
-END_TEST
-
-START_TEST(stream_is_bounded)
-{
-	struct stream *t = stream_new(10);
-
-	ck_assert_int_eq(stream_add(t, 0, "", 0), 0);
-	ck_assert_int_eq(stream_add(t, 0, "12345", 5), 0);
-	ck_assert_int_lt(stream_add(t, 5, "678901", 6), 0);
-	ck_assert_int_lt(stream_add(t, 5, "6", 1), 0);
-	ck_assert(stream_start(t, 0));
-	for (uint32_t i = 0; i < 10; i++)
-		ck_assert_int_eq(stream_add(t, 3 + 2 * i, "x", 1), 0);
-	ck_assert_int_lt(stream_add(t, 99, "x", 1), 0);
-	stream_free(t);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("relayed");
@@ -623,8 +568,6 @@ int main(void)
 	tcase_add_test(tests, leaves_other_streams_alone);
 	tcase_add_test(tests, shows_where_connections_die);
 	tcase_add_test(tests, shows_resets);
-	tcase_add_test(tests, stream_puts_bytes_in_order);
-	tcase_add_test(tests, stream_is_bounded);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

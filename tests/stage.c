@@ -10,14 +10,14 @@
 #define START_NS UINT64_C(1700000000000000000)
 #define STEP_NS 100000
 
-static const char *const seed[] = { "host a home-a 192.168.1.2",
-				    "router home-a - 25.0.0.2 192.168.1.1",
-				    "router edge-c - 25.0.0.3 192.168.2.1",
-				    "host c edge-c 192.168.2.2",
-				    "server stun1 - 25.0.1.1",
-				    "server stun2 - 25.0.1.2",
-				    "server relay - 25.0.1.3",
-				    NULL };
+static const char *const seed[] = {"host a home-a 192.168.1.2",
+				   "router home-a - 25.0.0.2 192.168.1.1",
+				   "router edge-c - 25.0.0.3 192.168.2.1",
+				   "host c edge-c 192.168.2.2",
+				   "server stun1 - 25.0.1.1",
+				   "server stun2 - 25.0.1.2",
+				   "server relay - 25.0.1.3",
+				   NULL};
 
 static struct endpoint ends(const char *text)
 {
@@ -29,13 +29,14 @@ static struct endpoint ends(const char *text)
 
 static void add_node(struct stage *s, const char *line, struct cast_node *n)
 {
-	char kind[16], behind[64], ips[2][ENDPOINT_TEXT_BYTES] = { "", "" };
+	char kind[16], behind[64], ips[2][ENDPOINT_TEXT_BYTES] = {"", ""};
 
-	ck_assert_int_ge(sscanf(line, "%15s %63s %63s %21s %21s", kind,
-				n->name, behind, ips[0], ips[1]), 3);
-	n->kind = !strcmp(kind, "host")	  ? CAST_HOST :
-		  !strcmp(kind, "router") ? CAST_ROUTER :
-					    CAST_SERVER;
+	ck_assert_int_ge(sscanf(line, "%15s %63s %63s %21s %21s", kind, n->name,
+				behind, ips[0], ips[1]),
+			 3);
+	n->kind = !strcmp(kind, "host")	    ? CAST_HOST
+		  : !strcmp(kind, "router") ? CAST_ROUTER
+					    : CAST_SERVER;
 	n->behind = strcmp(behind, "-") ? cast_find(s->cast, behind) : -1;
 	for (int i = 0; i < 2; i++)
 		if (*ips[i])
@@ -47,13 +48,12 @@ void stage_add_vantage(struct stage *s, const char *name)
 	struct recording *r = &s->rec;
 	struct vantage *v;
 
-	r->vantages = realloc(r->vantages,
-			      (r->vantage_count + 1) * sizeof(*v));
+	r->vantages = realloc(r->vantages, (r->vantage_count + 1) * sizeof(*v));
 	v = &r->vantages[r->vantage_count++];
 	memset(v, 0, sizeof(*v));
 	snprintf(v->name, sizeof(v->name), "%s", name);
-	snprintf(v->node, sizeof(v->node), "%.*s",
-		 (int)strcspn(name, "."), name);
+	snprintf(v->node, sizeof(v->node), "%.*s", (int)strcspn(name, "."),
+		 name);
 	snprintf(v->interface, sizeof(v->interface), "%s",
 		 name + strcspn(name, ".") + 1);
 	v->link = PACKET_LINK_RAW;
@@ -133,8 +133,7 @@ void stage_deafen(struct stage *s, const char *vantage)
 	ck_assert_msg(!s->rec.frame_count, "deafen before the first frame");
 	s->rec.vantage_count--;
 	memmove(&s->rec.vantages[i], &s->rec.vantages[i + 1],
-		(s->rec.vantage_count - (size_t)i) *
-			sizeof(*s->rec.vantages));
+		(s->rec.vantage_count - (size_t)i) * sizeof(*s->rec.vantages));
 }
 
 void stage_wait(struct stage *s, double seconds)
@@ -189,7 +188,8 @@ static struct hop read_hop(const char *text)
 	unsigned ttl;
 
 	ck_assert_msg(sscanf(text, " %63s %7s %31s %31s %u", h.vantage, way,
-			     h.src_text, h.dst_text, &ttl) == 5, "%s", text);
+			     h.src_text, h.dst_text, &ttl) == 5,
+		      "%s", text);
 	h.out = !strcmp(way, "out");
 	h.src = ends(h.src_text);
 	h.dst = ends(h.dst_text);
@@ -211,18 +211,18 @@ unsigned stage_raw(struct stage *s, const char *vantage, bool out,
 	}
 	if (s->rec.frame_count == s->frame_room) {
 		s->frame_room = s->frame_room ? s->frame_room * 2 : 64;
-		s->rec.frames = realloc(s->rec.frames,
-					s->frame_room * sizeof(*f));
+		s->rec.frames =
+			realloc(s->rec.frames, s->frame_room * sizeof(*f));
 	}
 	memcpy(copy, ip, size_bytes);
 	f = &s->rec.frames[s->rec.frame_count++];
-	*f = (struct frame){ .time_ns = s->now_ns,
-			     .number = (unsigned)s->rec.frame_count,
-			     .vantage = (unsigned)v,
-			     .direction = out ? DIRECTION_OUT : DIRECTION_IN,
-			     .data = copy,
-			     .captured_bytes = size_bytes,
-			     .wire_bytes = size_bytes };
+	*f = (struct frame){.time_ns = s->now_ns,
+			    .number = (unsigned)s->rec.frame_count,
+			    .vantage = (unsigned)v,
+			    .direction = out ? DIRECTION_OUT : DIRECTION_IN,
+			    .data = copy,
+			    .captured_bytes = size_bytes,
+			    .wire_bytes = size_bytes};
 	return f->number;
 }
 
@@ -230,9 +230,8 @@ unsigned stage_hop(struct stage *s, const char *hop)
 {
 	struct hop h = read_hop(hop);
 	uint8_t ip[2200];
-	int size = packet_encode_udp(h.src, h.dst, h.ttl, s->ip_id,
-				     s->payload, s->payload_bytes, ip,
-				     sizeof(ip));
+	int size = packet_encode_udp(h.src, h.dst, h.ttl, s->ip_id, s->payload,
+				     s->payload_bytes, ip, sizeof(ip));
 
 	ck_assert_int_gt(size, 0);
 	return stage_raw(s, h.vantage, h.out, ip, (size_t)size);
@@ -264,9 +263,8 @@ static void write_ip(struct writer *w, const struct hop *h, uint8_t proto,
 	writer_u32(w, h->dst.ip);
 }
 
-unsigned stage_tcp(struct stage *s, const char *hop, uint32_t seq,
-		   uint32_t ack, uint8_t flags, const void *data,
-		   size_t size_bytes)
+unsigned stage_tcp(struct stage *s, const char *hop, uint32_t seq, uint32_t ack,
+		   uint8_t flags, const void *data, size_t size_bytes)
 {
 	struct hop h = read_hop(hop);
 	uint8_t ip[4096];
@@ -290,8 +288,8 @@ unsigned stage_icmp(struct stage *s, const char *hop, uint8_t type,
 		    const char *quoted_dst)
 {
 	struct hop h = read_hop(hop);
-	struct hop q = { .src = ends(quoted_src), .dst = ends(quoted_dst),
-			 .ttl = 1 };
+	struct hop q = {
+		.src = ends(quoted_src), .dst = ends(quoted_dst), .ttl = 1};
 	uint8_t ip[128];
 	struct writer w = writer_over(ip, sizeof(ip));
 
@@ -308,7 +306,7 @@ unsigned stage_icmp(struct stage *s, const char *hop, uint8_t type,
 
 struct journeys *stage_journeys(struct stage *s)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 
 	journeys_free(s->j);
 	s->j = NULL;

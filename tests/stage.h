@@ -55,9 +55,8 @@ unsigned stage_hop(struct stage *s, const char *hop);
 /* Several, separated by newlines or semicolons. */
 void stage_hops(struct stage *s, const char *hops);
 /* The same as TCP. */
-unsigned stage_tcp(struct stage *s, const char *hop, uint32_t seq,
-		   uint32_t ack, uint8_t flags, const void *data,
-		   size_t size_bytes);
+unsigned stage_tcp(struct stage *s, const char *hop, uint32_t seq, uint32_t ack,
+		   uint8_t flags, const void *data, size_t size_bytes);
 /* An ICMP error that quotes the UDP (or TCP) packet QUOTED_SRC > QUOTED_DST. */
 unsigned stage_icmp(struct stage *s, const char *hop, uint8_t type,
 		    uint8_t code, uint8_t proto, const char *quoted_src,

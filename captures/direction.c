@@ -20,8 +20,10 @@ static enum direction by_ip(const struct vantage *v, const struct frame *f)
 {
 	struct packet packet;
 
-	if (!v->ip || packet_decode(v->link, f->data, f->captured_bytes,
-				    &packet, NULL) < 0 || !packet.is_ipv4)
+	if (!v->ip ||
+	    packet_decode(v->link, f->data, f->captured_bytes, &packet, NULL) <
+		    0 ||
+	    !packet.is_ipv4)
 		return DIRECTION_UNKNOWN;
 	if (packet.src.ip == v->ip)
 		return DIRECTION_OUT;
@@ -46,9 +48,9 @@ enum direction direction_of(const struct vantage *v, const struct frame *f)
 		if (f->captured_bytes < 2 * MAC_BYTES ||
 		    !memcmp(v->mac, no_mac, MAC_BYTES))
 			break;
-		return memcmp(f->data + MAC_BYTES, v->mac, MAC_BYTES) ?
-			       DIRECTION_IN :
-			       DIRECTION_OUT;
+		return memcmp(f->data + MAC_BYTES, v->mac, MAC_BYTES)
+			       ? DIRECTION_IN
+			       : DIRECTION_OUT;
 	}
 	return by_ip(v, f);
 }

@@ -78,8 +78,6 @@ static int rate_gap(const struct witness *w, const struct trail *t,
 	int ends = same_ends(last, s);
 	bool relayed = s->from_relay && !last->from_relay;
 
-	if (s->out && !may_forward(w, s->node) && !relayed)
-		return 0;
 	if (!relayed && s->ttl >= last->s.ttl)
 		return 0;
 	if (!ends && s->id_bytes < STRONG_ID_BYTES)

@@ -134,8 +134,9 @@ static void put_comment(struct pcapng *p, const char *comment)
 
 	while (left) {
 		size = left < OPTION_MAX_BYTES ? left : OPTION_MAX_BYTES;
-		for (int back = 0; size < left && back < 3 &&
-				   (comment[size] & 0xc0) == 0x80; back++)
+		for (int back = 0;
+		     size < left && back < 3 && (comment[size] & 0xc0) == 0x80;
+		     back++)
 			size--;
 		put_option(p, PCAPNG_OPT_COMMENT, comment, size);
 		comment += size;
@@ -197,9 +198,9 @@ unsigned pcapng_add_interface(struct pcapng *p, const struct vantage *v,
 unsigned pcapng_add_packet(struct pcapng *p, const struct frame *f,
 			   const char *comment)
 {
-	uint32_t flags = f->direction == DIRECTION_IN  ? PCAPNG_DIRECTION_IN :
-			 f->direction == DIRECTION_OUT ? PCAPNG_DIRECTION_OUT :
-							 0;
+	uint32_t flags = f->direction == DIRECTION_IN	 ? PCAPNG_DIRECTION_IN
+			 : f->direction == DIRECTION_OUT ? PCAPNG_DIRECTION_OUT
+							 : 0;
 
 	if (f->vantage >= p->interface_count)
 		fail(p, EINVAL);

@@ -250,9 +250,9 @@ static int compare_taken(const void *a, const void *b)
 
 	if (left->time_ns != right->time_ns)
 		return left->time_ns < right->time_ns ? -1 : 1;
-	return left->sequence < right->sequence ? -1 :
-						  left->sequence >
-							  right->sequence;
+	return left->sequence < right->sequence
+		       ? -1
+		       : left->sequence > right->sequence;
 }
 
 static void batch_sort(struct batch *b)
@@ -303,17 +303,17 @@ static void batch_deliver(struct recorder *r, recorder_frame_fn *fn, void *arg)
  * call, so that a frame has its number in the file when it is heard.
  *
  * That moment is nothing as long as who sends is who drains: the model
- * clients. With real clients on other CPUs one frame in some 10,000 was
- * measured to come a few microseconds too late for its place in the file; the
- * reader of a recording sorts.
+ * clients. With senders on other CPUs one frame in 10,000, and in a flood of
+ * them one in 600, was measured to come some microseconds too late for its
+ * place in the file: the reader of a recording sorts.
  */
 int recorder_drain(struct recorder *r, int64_t offset_ns, recorder_frame_fn *fn,
 		   void *arg, struct err *err)
 {
 	int rc = 1, count;
 
-	for (int i = 0; rc > 0 && (i < FEW_PASSES ||
-				   r->batch.count < BATCH_FRAMES); i++)
+	for (int i = 0;
+	     rc > 0 && (i < FEW_PASSES || r->batch.count < BATCH_FRAMES); i++)
 		rc = pass_over_taps(r, offset_ns, err);
 	batch_deliver(r, fn, arg);
 	count = (int)r->batch.count;
@@ -365,8 +365,8 @@ int recorder_finish(struct recorder *r, int64_t offset_ns,
 		return rc;
 	return written ? err_set(err, -written,
 				 "cannot write the recording: %s",
-				 strerror(-written)) :
-			 0;
+				 strerror(-written))
+		       : 0;
 }
 
 static void recorder_free(struct recorder *r)

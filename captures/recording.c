@@ -208,8 +208,8 @@ static ssize_t read_some(int fd, bool seekable, uint8_t *to, size_t room,
 	ssize_t n;
 
 	do {
-		n = seekable ? pread(fd, to, room, (off_t)at_bytes) :
-			       read(fd, to, room);
+		n = seekable ? pread(fd, to, room, (off_t)at_bytes)
+			     : read(fd, to, room);
 	} while (n < 0 && errno == EINTR);
 	return n;
 }

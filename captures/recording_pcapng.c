@@ -24,9 +24,9 @@ struct section {
 	size_t first_vantage;
 	struct interface *interfaces;
 	size_t count, room;
-	unsigned number;     /* of the last packet, through all sections */
-	uint64_t last_ns;    /* its time */
-	bool comment_whole;  /* no more of it is to come */
+	unsigned number;    /* of the last packet, through all sections */
+	uint64_t last_ns;   /* its time */
+	bool comment_whole; /* no more of it is to come */
 };
 
 struct block {
@@ -232,9 +232,8 @@ static int read_interface(struct section *s, struct block *b)
 	return rc ? rc : interface_append(s, &i);
 }
 
-static const struct interface *interface_of(const struct section *s,
-					    const struct block *b,
-					    uint32_t index)
+static const struct interface *
+interface_of(const struct section *s, const struct block *b, uint32_t index)
 {
 	if (index < s->count)
 		return &s->interfaces[index];
@@ -273,8 +272,10 @@ static int packet_add(struct section *s, const struct block *b, uint32_t index,
 	f->vantage = (unsigned)(s->first_vantage + index);
 	s->last_ns = f->time_ns;
 	if (!f->data)
-		return bad(s, b, "says it holds %zu bytes of a packet, but "
-			   "has not as many", f->captured_bytes);
+		return bad(s, b,
+			   "says it holds %zu bytes of a packet, but "
+			   "has not as many",
+			   f->captured_bytes);
 	return loader_add_frame(s->l, f);
 }
 
@@ -412,8 +413,7 @@ static int read_block(struct section *s, struct block *b)
 }
 
 /* A section header says in what byte order its own length is to be read. */
-static int byte_order(struct section *s, const struct block *b,
-		      struct reader r)
+static int byte_order(struct section *s, const struct block *b, struct reader r)
 {
 	uint32_t magic;
 
@@ -443,8 +443,10 @@ static int block_open(struct section *s, struct reader *r, struct block *b)
 	if (total < PCAPNG_BLOCK_MIN_BYTES || total % 4)
 		return bad(s, b, "says it has %u bytes: no block can", total);
 	if (total > left)
-		return bad(s, b, "cut short: says it has %u bytes, the file "
-			   "has %zu", total, left);
+		return bad(s, b,
+			   "cut short: says it has %u bytes, the file "
+			   "has %zu",
+			   total, left);
 	b->body = reader_over(reader_view(r, total - PCAPNG_BLOCK_MIN_BYTES),
 			      total - PCAPNG_BLOCK_MIN_BYTES);
 	tail = *r;

@@ -43,8 +43,8 @@ static void make_keys(uint8_t public_key[static CLIENT_KEY_BYTES],
 static void forget(struct client *c)
 {
 	client_peer_free_all(c);
-	c->stun = (struct client_stun){.varies = -1,
-				       .restun_us = ACTIONS_NEVER};
+	c->stun =
+		(struct client_stun){.varies = -1, .restun_us = ACTIONS_NEVER};
 	c->mapping = (struct client_mapping){0};
 	c->control = (struct client_control){0};
 	memset(c->relays, 0, sizeof(c->relays));
@@ -251,8 +251,8 @@ void client_on_link_change(struct client *c, uint64_t now_us, uint32_t ip,
 	client_link_shut(c, &c->control.link);
 	client_relay_stop(c);
 	c->mapping = (struct client_mapping){0};
-	c->stun = (struct client_stun){.varies = -1,
-				       .restun_us = ACTIONS_NEVER};
+	c->stun =
+		(struct client_stun){.varies = -1, .restun_us = ACTIONS_NEVER};
 	c->own_count = 0;
 	for (struct client_peer *p = c->peers; p; p = p->next)
 		client_peer_reset_path(p);

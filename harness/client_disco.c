@@ -147,9 +147,8 @@ static void on_pong(struct client *c, struct client_peer *p,
 	struct client_sent_ping *s = NULL;
 
 	for (unsigned i = 0; i < CLIENT_MAX_SENT_PINGS; i++)
-		if (p->pings[i].valid &&
-		    memcmp(p->pings[i].txid, pong->txid, sizeof(pong->txid)) ==
-			    0)
+		if (p->pings[i].valid && memcmp(p->pings[i].txid, pong->txid,
+						sizeof(pong->txid)) == 0)
 			s = &p->pings[i];
 	if (!s)
 		return;
@@ -223,8 +222,8 @@ void client_disco_receive(struct client *c, const struct client_arrival *a)
 	struct client_peer *p = sender(c, a);
 	struct disco_message m;
 
-	if (!p || disco_open(a->data, a->size_bytes, c->disco_secret, &m,
-			     NULL) < 0)
+	if (!p ||
+	    disco_open(a->data, a->size_bytes, c->disco_secret, &m, NULL) < 0)
 		return;
 	switch (m.type) {
 	case DISCO_PING:

@@ -55,8 +55,8 @@ void client_link_shut(struct client *c, struct client_link *l)
 	*l = (struct client_link){.to = l->to, .silence_us = l->silence_us};
 }
 
-bool client_link_feed(struct client *c, struct client_link *l,
-		      const void *data, size_t size_bytes, size_t limit_bytes)
+bool client_link_feed(struct client *c, struct client_link *l, const void *data,
+		      size_t size_bytes, size_t limit_bytes)
 {
 	size_t need = l->in_bytes + size_bytes;
 	size_t room = l->in_room ? l->in_room : 1024;

@@ -194,8 +194,8 @@ static void on_ssdp(struct client *c, const void *data, size_t size_bytes)
 	char url[sizeof(m->url)];
 
 	/* An answer to no question of ours may come from anyone. */
-	if (!client_within(c, m->probed_us, CLIENT_S) ||
-	    size_bytes < 12 || memcmp(data, "HTTP/1.1 200", 12) != 0 ||
+	if (!client_within(c, m->probed_us, CLIENT_S) || size_bytes < 12 ||
+	    memcmp(data, "HTTP/1.1 200", 12) != 0 ||
 	    !ssdp_header(data, size_bytes, "LOCATION", url, sizeof(url)))
 		return;
 	memcpy(m->url, url, sizeof(url));
@@ -251,8 +251,7 @@ static void on_pmp(struct client *c, const void *data, size_t size_bytes)
 			start_pmp(c);
 		else if (m->state == CLIENT_PM_NAT_PMP)
 			check_pmp(c);
-	} else if (got.op == NATPMP_MAP_UDP &&
-		   m->state == CLIENT_PM_NAT_PMP &&
+	} else if (got.op == NATPMP_MAP_UDP && m->state == CLIENT_PM_NAT_PMP &&
 		   got.internal_port == c->config.port) {
 		m->pmp_port = got.external_port;
 		m->pmp_lifetime_s = got.lifetime_s;

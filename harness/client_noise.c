@@ -29,9 +29,9 @@ static bool seal(uint8_t *out, const void *plain, size_t plain_bytes,
 
 	for (unsigned i = 0; i < 8; i++)
 		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
-	return crypto_aead_chacha20poly1305_ietf_encrypt(
-		       out, NULL, plain, plain_bytes, NULL, 0, NULL, nonce,
-		       key) == 0;
+	return crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, plain,
+							 plain_bytes, NULL, 0,
+							 NULL, nonce, key) == 0;
 }
 
 static bool unseal(uint8_t *plain, const void *sealed, size_t sealed_bytes,

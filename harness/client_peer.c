@@ -258,8 +258,8 @@ void client_peer_full_ping(struct client *c, struct client_peer *p, bool call)
 		client_disco_call(c, p);
 }
 
-void client_peer_send(struct client *c, struct client_peer *p,
-		      const void *data, size_t size_bytes)
+void client_peer_send(struct client *c, struct client_peer *p, const void *data,
+		      size_t size_bytes)
 {
 	bool trusted = client_peer_trusted(c, p);
 	struct endpoint best = p->best;

@@ -148,8 +148,7 @@ static enum client_path path_of(const struct client_arrival *a)
 void client_pinger_on_pong(struct client *c, const struct client_sent_ping *s,
 			   const struct client_arrival *a)
 {
-	if (s->run == c->pinger.run &&
-	    c->pinger.ping.kind == CLIENT_PING_DISCO)
+	if (s->run == c->pinger.run && c->pinger.ping.kind == CLIENT_PING_DISCO)
 		replied(c, s->echo, path_of(a), a);
 }
 

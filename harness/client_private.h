@@ -65,8 +65,8 @@ void client_link_fail(struct client *c, struct client_link *l);
 /* Closes and forgets, buffer and all; TO and silence stay. */
 void client_link_shut(struct client *c, struct client_link *l);
 /* Appends; false (and the link failed) where it would pass LIMIT bytes. */
-bool client_link_feed(struct client *c, struct client_link *l,
-		      const void *data, size_t size_bytes, size_t limit_bytes);
+bool client_link_feed(struct client *c, struct client_link *l, const void *data,
+		      size_t size_bytes, size_t limit_bytes);
 void client_link_consume(struct client_link *l, size_t size_bytes);
 uint64_t client_link_deadline(const struct client_link *l);
 /* True where the link was given up (or was silent too long) just now. */
@@ -198,7 +198,7 @@ enum client_handshake_state {
 struct client_handshake {
 	enum client_handshake_state state;
 	uint32_t local, remote;
-	uint8_t secret[32]; /* our ephemeral */
+	uint8_t secret[32];    /* our ephemeral */
 	uint8_t ephemeral[32]; /* the initiator's, public */
 	uint8_t es[32], ss[32];
 };
@@ -286,7 +286,7 @@ struct client_peer {
 	uint64_t best_latency_us, trust_until_us;
 	uint64_t last_send_us, last_full_ping_us;
 	uint64_t heartbeat_us; /* timer */
-	bool call_waits; /* a call-me-maybe waits for own endpoints */
+	bool call_waits;       /* a call-me-maybe waits for own endpoints */
 	struct client_session session;
 };
 
@@ -310,8 +310,8 @@ void client_peer_netmap_end(struct client *c);
 void client_peer_free_all(struct client *c);
 void client_peer_reset_path(struct client_peer *p);
 /* A payload packet of the session: over the best path, or over all. */
-void client_peer_send(struct client *c, struct client_peer *p,
-		      const void *data, size_t size_bytes);
+void client_peer_send(struct client *c, struct client_peer *p, const void *data,
+		      size_t size_bytes);
 bool client_peer_is_known(const struct client *c, struct endpoint src);
 /* Own endpoints were found: the call-me-maybes that waited go out. */
 void client_peer_on_endpoints(struct client *c);
@@ -362,9 +362,9 @@ struct client {
 	struct actions *out; /* of the call under way */
 
 	uint32_t last_stream;
-	uint64_t settle_us;  /* timer: the relay's first attempt is 1 s old */
-	uint64_t active_us;  /* last payload of a user, either way */
-	bool sent_first;     /* it has itself sent something to a peer */
+	uint64_t settle_us; /* timer: the relay's first attempt is 1 s old */
+	uint64_t active_us; /* last payload of a user, either way */
+	bool sent_first;    /* it has itself sent something to a peer */
 	struct endpoint own[DISCO_MAX_ENDPOINTS];
 	unsigned own_count;
 

@@ -236,8 +236,8 @@ uint64_t client_relay_deadline(const struct client *c)
 	uint64_t at_us = c->settle_us;
 
 	for (unsigned i = 0; i < c->config.relay_count; i++)
-		at_us = client_earlier(at_us,
-				       client_link_deadline(&c->relays[i].link));
+		at_us = client_earlier(
+			at_us, client_link_deadline(&c->relays[i].link));
 	return at_us;
 }
 

@@ -11,12 +11,12 @@
 #include "harness/client_private.h"
 #include "wire/wireguard.h"
 
-#define RETRY_US (5 * CLIENT_S)		/* Rekey-Timeout */
-#define JITTER_US (333 * CLIENT_MS)	/* on top of it */
-#define MAX_ATTEMPTS 18			/* Rekey-Attempt-Time 90 s / 5 s */
-#define KEEPALIVE_US (10 * CLIENT_S)	/* Keepalive-Timeout */
-#define REKEY_US (120 * CLIENT_S)	/* Rekey-After-Time */
-#define REJECT_US (180 * CLIENT_S)	/* Reject-After-Time */
+#define RETRY_US (5 * CLIENT_S)	     /* Rekey-Timeout */
+#define JITTER_US (333 * CLIENT_MS)  /* on top of it */
+#define MAX_ATTEMPTS 18		     /* Rekey-Attempt-Time 90 s / 5 s */
+#define KEEPALIVE_US (10 * CLIENT_S) /* Keepalive-Timeout */
+#define REKEY_US (120 * CLIENT_S)    /* Rekey-After-Time */
+#define REJECT_US (180 * CLIENT_S)   /* Reject-After-Time */
 #define RECEIVE_REKEY_US (REJECT_US - KEEPALIVE_US - RETRY_US)
 
 void client_session_init(struct client_session *s)

@@ -95,25 +95,31 @@ static void judge_reply(const struct window *w, const struct step *step,
 	journey_describe(w->journeys, reply, o->why, sizeof(o->why));
 }
 
-/* The last of X's packets for Y that died. */
-static const struct journey *last_dead(const struct window *w, int x, int y)
+/*
+ * Of X's packets for Y that died, the one that got farthest, and of those the
+ * last: it says most about what stands between the two.
+ */
+static const struct journey *farthest_dead(const struct window *w, int x, int y)
 {
-	const struct journey *last = NULL;
+	const struct journey *farthest = NULL;
 
 	for (size_t i = 0; i < w->journeys->count; i++) {
 		const struct journey *one = &w->journeys->list[i];
 
-		if (inside(w, one) && one->from == x && one->to == y &&
-		    !one->arrived && !(one->kind & JOURNEY_ICMP_ERROR))
-			last = one;
+		if (!inside(w, one) || one->from != x || one->to != y ||
+		    one->arrived || one->kind & JOURNEY_ICMP_ERROR)
+			continue;
+		if (!farthest ||
+		    one->sighting_count >= farthest->sighting_count)
+			farthest = one;
 	}
-	return last;
+	return farthest;
 }
 
 static size_t describe_dead(const struct window *w, int x, int y,
 			    struct step_outcome *o, size_t at)
 {
-	const struct journey *dead = last_dead(w, x, y);
+	const struct journey *dead = farthest_dead(w, x, y);
 
 	if (!dead || at + 2 >= sizeof(o->why))
 		return at;

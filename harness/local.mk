@@ -85,3 +85,16 @@ check_PROGRAMS += tests/fuzz/replay_client
 tests_fuzz_replay_client_SOURCES = tests/fuzz/fuzz_client.c $(fuzz_driver)
 tests_fuzz_replay_client_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"client"'
 tests_fuzz_replay_client_LDADD = $(harness_libs)
+
+# Scenarios.
+if HAVE_CHECK
+check_PROGRAMS += tests/check_scenario
+endif
+tests_check_scenario_SOURCES = tests/check_scenario.c \
+	tests/check_scenario_parts.c tests/check_scenario_suites.h
+tests_check_scenario_LDADD = $(harness_libs) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/fuzz/replay_scenario
+tests_fuzz_replay_scenario_SOURCES = tests/fuzz/fuzz_scenario.c $(fuzz_driver)
+tests_fuzz_replay_scenario_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"scenario"'
+tests_fuzz_replay_scenario_LDADD = $(harness_libs)

@@ -72,8 +72,18 @@ static size_t utf8_len(const char *text)
 	return len;
 }
 
-static int check_character(struct loader *l, const uint8_t *p, bool indent)
+/*
+ * libfyaml 0.7.12 leaks memory over five doubled quotes in a row in a
+ * single-quoted text, which only a fuzzer has ever written.
+ */
+#define MAX_QUOTES 9
+
+static int check_character(struct loader *l, const uint8_t *p, bool indent,
+			   unsigned quotes)
 {
+	if (quotes > MAX_QUOTES)
+		return refuse(l, "more than %u quotes in a row: put such a "
+			      "text into double quotes", MAX_QUOTES);
 	if (*p == '\t' && indent)
 		return refuse(l, "a tab in the indentation: YAML wants spaces");
 	if ((*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r') || *p == 0x7f)
@@ -85,6 +95,7 @@ static int check_character(struct loader *l, const uint8_t *p, bool indent)
 static int check_text(struct loader *l, const char *text, size_t size_bytes)
 {
 	const uint8_t *p = (const uint8_t *)text, *end = p + size_bytes;
+	unsigned quotes = 0;
 	bool indent = true;
 	size_t bytes;
 	int ret;
@@ -97,7 +108,8 @@ static int check_text(struct loader *l, const char *text, size_t size_bytes)
 		bytes = utf8_bytes(p, (size_t)(end - p));
 		if (!bytes)
 			return refuse(l, "byte 0x%02x is not UTF-8", *p);
-		ret = check_character(l, p, indent);
+		quotes = *p == '\'' ? quotes + 1 : 0;
+		ret = check_character(l, p, indent, quotes);
 		if (ret)
 			return ret;
 		indent = *p == '\n' || (indent && *p == ' ');

@@ -12,7 +12,6 @@
  * than the real time that passed since then.
  */
 #include "netns/conntrack.h"
-#include "netns/netlink.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -92,6 +91,11 @@ void conntrack_free(struct conntrack *ct)
 	netlink_batch_free(&ct->change);
 	free(ct->flows);
 	free(ct);
+}
+
+struct netlink *conntrack_netlink(struct conntrack *ct)
+{
+	return &ct->nl;
 }
 
 static struct nlmsghdr *begin(struct netlink_batch *batch, const char *what,

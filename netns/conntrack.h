@@ -8,6 +8,7 @@
 #ifndef NATRIG_NETNS_CONNTRACK_H
 #define NATRIG_NETNS_CONNTRACK_H
 
+#include "netns/netlink.h"
 #include "wire/err.h"
 
 #include <stdint.h>
@@ -16,6 +17,12 @@ struct conntrack;
 
 int conntrack_new(struct conntrack **ct, const char *where, struct err *err);
 void conntrack_free(struct conntrack *ct);
+
+/*
+ * Its netfilter socket, for nftables too. (Each such socket's close waits for
+ * nftables' own garbage, 10 ms: so there is one, for as long as the router.)
+ */
+struct netlink *conntrack_netlink(struct conntrack *ct);
 
 /* Forgets every flow. */
 int conntrack_flush(struct conntrack *ct, struct err *err);

@@ -4,16 +4,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <nftables/libnftables.h>
 
 int lab_enter_fd(int ns_fd, const char *name, struct err *err)
 {
@@ -36,99 +36,60 @@ void lab_leave(struct lab *lab)
 		return;
 }
 
-/* A netfilter socket of this namespace, with a port that is ours to choose. */
-static int netfilter_socket(uint32_t port_id)
-{
-	struct sockaddr_nl address = {.nl_family = AF_NETLINK,
-				      .nl_pid = port_id};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			NETLINK_NETFILTER);
-
-	if (fd >= 0 &&
-	    bind(fd, (struct sockaddr *)&address, sizeof(address))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 /*
- * A context's socket stays in the namespace where the context was made, and a
- * new context costs up to 5 ms. So while a lab is built, one context serves
- * all: its descriptor is made to be a socket of the namespace at hand. Its
- * cache is right for each, because each is as empty as the one before; later
- * that is no longer so, and lab_nft takes a fresh context.
+ * A context belongs to the namespace in which it was made, and so does its
+ * cache of rules: hence one each time, for 0.1 ms. It waits with select(), so
+ * its socket's number must be below 1024 however many a large lab has open:
+ * one low number is kept for it.
  */
-static int nft_move_here(struct lab_own *own)
+static struct nft_ctx *nft_new(struct lab_own *own)
 {
-	int fd = netfilter_socket(own->nft_port_id);
-
-	if (fd < 0 || dup3(fd, own->nft_fd, O_CLOEXEC) < 0) {
-		if (fd >= 0)
-			close(fd);
-		return -errno;
-	}
-	close(fd);
-	return 0;
+	if (own->low_fd >= 0)
+		close(own->low_fd);
+	return nft_ctx_new(NFT_CTX_DEFAULT);
 }
 
-static int nft_open(struct lab_own *own)
+static void nft_free(struct lab_own *own, struct nft_ctx *nft)
 {
-	struct sockaddr_nl address = {0};
-	socklen_t size = sizeof(address);
-	/* The port that the kernel gives first is left to other sockets. */
-	int first = netfilter_socket(0);
-
-	own->nft_fd = dup(first);
-	if (own->nft_fd >= 0)
-		close(own->nft_fd);
-	/* The lowest free descriptor is the one that the context will get. */
-	own->nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!own->nft ||
-	    getsockname(own->nft_fd, (struct sockaddr *)&address, &size))
-		own->nft_fd = -1;
-	if (first >= 0)
-		close(first);
-	own->nft_port_id = address.nl_pid;
-	if (!own->nft || own->nft_fd < 0)
-		return -ENOMEM;
-	nft_ctx_buffer_error(own->nft);
-	nft_ctx_buffer_output(own->nft);
-	return 0;
+	nft_ctx_free(nft);
+	own->low_fd = fcntl(own->home_ns_fd, F_DUPFD_CLOEXEC, 0);
 }
 
-static int nft_run(struct nft_ctx *nft, const char *text, const char *where,
-		   struct err *err)
+static int nft_run(struct nft_ctx *nft, const char *text, char **output,
+		   const char *where, struct err *err)
 {
 	const char *words;
 
-	if (nft_run_cmd_from_buffer(nft, text) == 0)
+	if (nft_run_cmd_from_buffer(nft, text)) {
+		words = nft_ctx_get_error_buffer(nft);
+		return err_set(err, EIO, "%s: nftables refuses a ruleset: %s",
+			       where, words && *words ? words
+						      : strerror(errno));
+	}
+	if (!output)
 		return 0;
-	words = nft_ctx_get_error_buffer(nft);
-	return err_set(err, EIO, "%s: nftables refuses a ruleset: %s", where,
-		       words && *words ? words : strerror(errno));
+	*output = strdup(nft_ctx_get_output_buffer(nft));
+	if (!*output)
+		return err_set(err, ENOMEM, "%s: no memory for a list of rules",
+			       where);
+	return 0;
 }
 
-int lab_nft(struct lab *lab, const char *text, const char *where,
-	    struct err *err)
+int lab_nft(struct lab *lab, const char *text, char **output,
+	    const char *where, struct err *err)
 {
-	struct nft_ctx *fresh;
+	struct nft_ctx *nft = nft_new(lab->own);
 	int code;
 
-	if (!lab->own->built) {
-		if (nft_move_here(lab->own))
-			return err_set(err, errno, "%s: no netfilter socket: "
-				       "%s", where, strerror(errno));
-		return nft_run(lab->own->nft, text, where, err);
-	}
-	fresh = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!fresh)
+	if (!nft)
 		return err_set(err, ENOMEM, "%s: cannot make an nftables "
 			       "context", where);
-	nft_ctx_buffer_error(fresh);
-	nft_ctx_buffer_output(fresh);
-	code = nft_run(fresh, text, where, err);
-	nft_ctx_free(fresh);
+	nft_ctx_buffer_error(nft);
+	nft_ctx_buffer_output(nft);
+	if (output)
+		nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_HANDLE);
+	code = nft_run(nft, text, output, where, err);
+	nft_free(lab->own, nft);
 	return code;
 }
 
@@ -157,8 +118,7 @@ static int open_own(struct lab *lab, struct err *err)
 	if (own->home_ns_fd < 0)
 		return err_set(err, errno, "cannot open /proc/thread-self/ns/"
 			       "net: %s; is /proc mounted?", strerror(errno));
-	if (nft_open(own))
-		return err_set(err, ENOMEM, "cannot make an nftables context");
+	own->low_fd = fcntl(own->home_ns_fd, F_DUPFD_CLOEXEC, 0);
 	return 0;
 }
 
@@ -175,6 +135,7 @@ static struct lab *lab_alloc(const struct lab_plan *plan)
 	if (!lab->own || !lab->nodes)
 		goto fail;
 	lab->own->home_ns_fd = lab->own->files_fd = -1;
+	lab->own->low_fd = -1;
 	lab->own->internet.fd = -1;
 	lab->own->nodes = calloc(count, sizeof(*lab->own->nodes));
 	if (!lab->own->nodes)
@@ -217,7 +178,6 @@ int lab_new(const struct lab_plan *plan, struct lab **out, struct err *err)
 		lab_free(lab);
 		return code;
 	}
-	lab->own->built = true;
 	*out = lab;
 	return 0;
 }
@@ -264,13 +224,12 @@ void lab_free(struct lab *lab)
 		conntrack_free(own->nodes[i].conntrack);
 		close_fd(lab->nodes[i].ns_fd);
 	}
-	if (own->nft)
-		nft_ctx_free(own->nft);
 	netlink_close(&own->internet);
 	netlink_batch_free(&own->batch);
 	close_fd(lab->internet_ns_fd);
 	close_fd(own->files_fd);
 	close_fd(own->home_ns_fd);
+	close_fd(own->low_fd);
 	free(own->blocked);
 	free(own->nodes);
 	free(own);

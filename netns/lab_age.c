@@ -17,19 +17,13 @@
 
 static int age_sets(struct lab_node *router, uint64_t us, struct err *err)
 {
+	struct netlink *nl = conntrack_netlink(router->own->conntrack);
 	const char *names[NAT_MAX_SETS];
 	unsigned count = nat_sets(&router->plan.nat, names);
-	struct netlink nl;
-	int code;
+	int code = 0;
 
-	if (!count)
-		return 0;
-	code = netlink_open(&nl, NETLINK_NETFILTER, err);
-	if (code)
-		return code;
 	for (unsigned i = 0; i < count && !code; i++)
-		code = element_age(&nl, names[i], us, router->plan.name, err);
-	netlink_close(&nl);
+		code = element_age(nl, names[i], us, router->plan.name, err);
 	return code;
 }
 
@@ -55,19 +49,12 @@ static unsigned handle_in(const char *line, const struct portmapd_lease *lease)
 static int drop_lease(struct lab *lab, const struct lab_node *router,
 		      const struct portmapd_lease *lease, struct err *err)
 {
-	struct nft_ctx *nft = lab->own->nft;
-	char *text, *line, *rest, command[96];
-	int code;
+	char *text = NULL, *line, *rest, command[96];
+	int code = lab_nft(lab, "list chain inet portmap prerouting", &text,
+			   router->plan.name, err);
 
-	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_HANDLE);
-	code = lab_nft(lab, "list chain inet portmap prerouting",
-		       router->plan.name, err);
-	nft_ctx_output_set_flags(nft, 0);
 	if (code)
 		return code;
-	text = strdup(nft_ctx_get_output_buffer(nft));
-	if (!text)
-		return err_set(err, ENOMEM, "no memory for a list of rules");
 	for (line = strtok_r(text, "\n", &rest); line && !code;
 	     line = strtok_r(NULL, "\n", &rest)) {
 		unsigned handle = handle_in(line, lease);
@@ -77,7 +64,7 @@ static int drop_lease(struct lab *lab, const struct lab_node *router,
 		snprintf(command, sizeof(command),
 			 "delete rule inet portmap prerouting handle %u",
 			 handle);
-		code = lab_nft(lab, command, router->plan.name, err);
+		code = lab_nft(lab, command, NULL, router->plan.name, err);
 	}
 	free(text);
 	return code;

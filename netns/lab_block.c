@@ -190,7 +190,7 @@ static int load_one(struct lab *lab, const struct lab_node *router,
 	code = lab_enter_fd(router ? router->ns_fd : lab->internet_ns_fd, name,
 			    err);
 	if (!code)
-		code = lab_nft(lab, text.data, name, err);
+		code = lab_nft(lab, text.data, NULL, name, err);
 	lab_leave(lab);
 	free(text.data);
 	return code;

@@ -151,7 +151,7 @@ static int make_node(struct building *b, struct lab_node *node, struct err *err)
 	if (!code)
 		code = lab_router_timeouts(node, err);
 	if (!code)
-		code = lab_router_rules(b->lab, node, err);
+		code = lab_router_rules(b->lab, node, true, err);
 	return code;
 }
 

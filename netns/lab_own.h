@@ -17,8 +17,6 @@
 #include "netns/netlink.h"
 #include "netns/portmapd.h"
 
-#include <nftables/libnftables.h>
-
 #define LAB_INTERNET_NET 0x19000000U  /* 25.0.0.0 */
 #define LAB_INTERNET_BITS 8
 /* A Linux bridge has 1024 ports less one. */
@@ -53,10 +51,7 @@ struct lab_own {
 	int home_ns_fd;
 	struct netlink internet; /* rtnetlink in the internet's namespace */
 	struct netlink_batch batch;
-	struct nft_ctx *nft;	/* while the lab is built: see lab.c */
-	int nft_fd;		/* its socket's descriptor */
-	uint32_t nft_port_id;
-	bool built;
+	int low_fd; /* keeps a low number free for nftables, see lab.c */
 	struct lab_blocked *blocked;
 	unsigned blocked_count;
 	bool internet_blocks_loaded;
@@ -76,9 +71,12 @@ uint32_t lab_mask(unsigned bits);
 
 /* lab.c */
 int lab_enter_fd(int ns_fd, const char *name, struct err *err);
-/* Runs nft's own words in the calling thread's namespace. */
-int lab_nft(struct lab *lab, const char *text, const char *where,
-	    struct err *err);
+/*
+ * Runs nft's own words in the calling thread's namespace. What nft prints (with
+ * rules' handles) goes to *OUTPUT, which the caller frees; NULL: not wanted.
+ */
+int lab_nft(struct lab *lab, const char *text, char **output,
+	    const char *where, struct err *err);
 
 /* lab_build.c */
 int lab_build(struct lab *lab, struct err *err);
@@ -93,7 +91,8 @@ void lab_put_flags(struct netlink_batch *batch, const char *what,
 		   unsigned ifindex, bool up);
 
 /* lab_router.c; the calling thread is in the router's namespace */
-int lab_router_rules(struct lab *lab, struct lab_node *router, struct err *err);
+int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
+		     struct err *err);
 int lab_router_timeouts(const struct lab_node *router, struct err *err);
 int lab_router_daemon(struct lab *lab, struct lab_node *router,
 		      struct err *err);

@@ -18,7 +18,8 @@ static int need_router(const struct lab_node *node, const char *what,
 		       node->plan.name, what);
 }
 
-int lab_router_rules(struct lab *lab, struct lab_node *router, struct err *err)
+int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
+		     struct err *err)
 {
 	const struct nat_place place = {
 		.wan = router->ifaces[0].name,
@@ -27,6 +28,7 @@ int lab_router_rules(struct lab *lab, struct lab_node *router, struct err *err)
 		.lan_net = router->own->lan_net,
 		.lan_mask = lab_mask(router->ifaces[1].prefix_bits),
 		.portmap = router->plan.portmap != 0,
+		.fresh = fresh,
 	};
 	char text[RULESET_BYTES];
 	int length = nat_ruleset(&router->plan.nat, &place, text, sizeof(text),
@@ -34,7 +36,7 @@ int lab_router_rules(struct lab *lab, struct lab_node *router, struct err *err)
 
 	if (length < 0)
 		return length;
-	return lab_nft(lab, text, router->plan.name, err);
+	return lab_nft(lab, text, NULL, router->plan.name, err);
 }
 
 static int set_timeout(const char *name, unsigned seconds, struct err *err)
@@ -110,11 +112,11 @@ static int reboot_here(struct lab *lab, struct lab_node *router,
 		       struct err *err)
 {
 	int code = lab_nft(lab, "table inet portmap\n"
-			   "delete table inet portmap\n",
+			   "delete table inet portmap\n", NULL,
 			   router->plan.name, err);
 
 	if (!code)
-		code = lab_router_rules(lab, router, err);
+		code = lab_router_rules(lab, router, false, err);
 	if (!code)
 		code = flush_here(router, err);
 	if (!code && router->plan.portmap)
@@ -175,7 +177,7 @@ static int renumber_here(struct lab *lab, struct lab_node *router, uint32_t ip,
 	if (code)
 		return code;
 	wan->ip = ip;
-	code = lab_router_rules(lab, router, err);
+	code = lab_router_rules(lab, router, false, err);
 	return code ? code : flush_here(router, err);
 }
 
@@ -209,10 +211,10 @@ static int set_here(struct lab *lab, struct lab_node *router,
 	int code = lab_router_timeouts(router, err);
 
 	if (!code)
-		code = lab_router_rules(lab, router, err);
+		code = lab_router_rules(lab, router, false, err);
 	if (!code && !router->plan.portmap && old_portmap)
 		code = lab_nft(lab, "table inet portmap\n"
-			       "delete table inet portmap\n",
+			       "delete table inet portmap\n", NULL,
 			       router->plan.name, err);
 	if (!code && router->plan.portmap && !router->own->daemon)
 		code = lab_router_daemon(lab, router, err);

@@ -60,6 +60,7 @@ struct nat_place {
 	uint32_t wan_ip;
 	uint32_t lan_net, lan_mask;
 	bool portmap; /* with the chains that miniupnpd fills */
+	bool fresh;   /* there is no table to be replaced yet */
 };
 
 /*

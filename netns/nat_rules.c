@@ -70,6 +70,7 @@ unsigned nat_sets(const struct nat *nat, const char *names[NAT_MAX_SETS])
 	return count;
 }
 
+/* No sizes: the kernel would make room for that many at once, in 20 ms. */
 static void put_sets(struct rules *r)
 {
 	if (learns_mappings(r->nat))
@@ -77,26 +78,22 @@ static void put_sets(struct rules *r)
 		       "	map inside {\n"
 		       "		type inet_service : ipv4_addr . inet_service\n"
 		       "		flags dynamic,timeout\n"
-		       "		size 65535\n"
 		       "	}\n"
 		       "	map outside {\n"
 		       "		type ipv4_addr . inet_service : ipv4_addr . inet_service\n"
 		       "		flags dynamic,timeout\n"
-		       "		size 65535\n"
 		       "	}\n");
 	if (learns_mappings(r->nat) && r->nat->filtering == NAT_ADF)
 		put(r, "	# outside port . remote address it has sent to\n"
 		       "	set contacted {\n"
 		       "		type inet_service . ipv4_addr\n"
 		       "		flags dynamic,timeout\n"
-		       "		size 65535\n"
 		       "	}\n");
 	if (learns_endpoints(r->nat))
 		put(r, "	# inside endpoints%s that have sent\n"
 		       "	set talked {\n"
 		       "		type ipv4_addr . inet_service%s\n"
 		       "		flags dynamic,timeout\n"
-		       "		size 65535\n"
 		       "	}\n",
 		    r->nat->filtering == NAT_ADF ? ", each with whom it sent to," : "",
 		    r->nat->filtering == NAT_ADF ? " . ipv4_addr" : "");
@@ -263,7 +260,6 @@ static void put_steady(struct rules *r)
 	       "	set steady {\n"
 	       "		type inet_service . ipv4_addr\n"
 	       "		flags dynamic,timeout\n"
-	       "		size 65535\n"
 	       "	}\n");
 }
 
@@ -298,9 +294,10 @@ int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text
 
 	if (code)
 		return code;
-	put(&r, "table inet router\n"
-		"delete table inet router\n"
-		"table inet router {\n");
+	if (!place->fresh)
+		put(&r, "table inet router\n"
+			"delete table inet router\n");
+	put(&r, "table inet router {\n");
 	put_sets(&r);
 	put_steady(&r);
 	put_input(&r);

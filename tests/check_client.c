@@ -45,8 +45,8 @@ static enum client_path ping(unsigned from, unsigned to, unsigned span_s,
 
 #define expect_reply_between(from_ms, to_ms)                                   \
 	do {                                                                   \
-		ck_assert_uint_ge(world_reply_us(w), (from_ms) * WORLD_MS);    \
-		ck_assert_uint_le(world_reply_us(w), (to_ms) * WORLD_MS);      \
+		ck_assert_uint_ge(world_reply_us(w), (from_ms)*WORLD_MS);      \
+		ck_assert_uint_le(world_reply_us(w), (to_ms)*WORLD_MS);        \
 	} while (0)
 
 START_TEST(row_1_disco)
@@ -106,11 +106,17 @@ END_TEST
 
 static void dead_until_c_pings(void)
 {
+	size_t mark;
+
 	ck_assert_int_eq(world_ping(w, A, C, DISCO, 20 * WORLD_S, false),
 			 NOWAY);
 	ck_assert_int_eq(ping(A, C, 20, false), NOWAY);
 	ck_assert_int_eq(ping(C, A, 15, true), DIRECT);
 	expect_reply_between(4000, 11000);
+	/* That session serves A as well, whose own retries end. */
+	mark = world_mark(w);
+	world_run(w, 7 * WORLD_S);
+	ck_assert_uint_eq(world_count(w, mark, A, WORLD_INITIATION, -1), 0);
 	ck_assert_int_eq(ping(A, C, 15, false), DIRECT);
 	expect_reply_between(1, 100);
 }

@@ -263,6 +263,7 @@ static void client_connect(struct world *w, unsigned node,
 		e->conn = w->conn_count;
 	}
 	w->conn_count++;
+	w->nodes[node].connects++;
 }
 
 static void client_write(struct world *w, unsigned node,
@@ -295,8 +296,9 @@ void world_from_server(struct world *w)
 		if (one->kind == ACTION_UDP || !k->open || cut_off(w, k))
 			continue;
 		e = world_post(w, STREAM_US,
-			 one->kind == ACTION_CLOSE ? EV_CLOSED : EV_TO_CLIENT,
-			 actions_payload(&out, one), one->payload_bytes);
+			       one->kind == ACTION_CLOSE ? EV_CLOSED
+							 : EV_TO_CLIENT,
+			       actions_payload(&out, one), one->payload_bytes);
 		e->node = k->node;
 		e->conn = one->stream;
 	}

@@ -82,9 +82,9 @@ START_TEST(portmap_never)
 	world_start_all(w);
 	ping(C, A, 5, false);
 	ck_assert_uint_eq(asked_gateway(C), 0);
-	ck_assert_int_eq(client_netcheck_report(world_node(w, C)->client)
-				 ->portmap,
-			 CLIENT_PORTMAP_NONE);
+	ck_assert_int_eq(
+		client_netcheck_report(world_node(w, C)->client)->portmap,
+		CLIENT_PORTMAP_NONE);
 }
 END_TEST
 
@@ -163,9 +163,9 @@ START_TEST(call_me_maybe_off)
 	policy_of(A)->call_me_maybe = false;
 	world_start_all(w);
 	/* Only the answers' own search for a path is left to C. */
-	ck_assert_int_eq(world_ping(w, A, C, CLIENT_PING_DISCO, 20 * WORLD_S,
-				    true),
-			 RELAY);
+	ck_assert_int_eq(
+		world_ping(w, A, C, CLIENT_PING_DISCO, 20 * WORLD_S, true),
+		RELAY);
 	ck_assert_uint_eq(world_count(w, 0, A, WORLD_CALL, -1), 0);
 }
 END_TEST
@@ -176,9 +176,9 @@ START_TEST(call_me_maybe_not_heeded)
 	world_node(w, C)->nat = WORLD_SYMMETRIC;
 	policy_of(C)->call_me_maybe = false;
 	world_start_all(w);
-	ck_assert_int_eq(world_ping(w, A, C, CLIENT_PING_DISCO, 20 * WORLD_S,
-				    true),
-			 RELAY);
+	ck_assert_int_eq(
+		world_ping(w, A, C, CLIENT_PING_DISCO, 20 * WORLD_S, true),
+		RELAY);
 	ck_assert_uint_gt(world_count(w, 0, A, WORLD_CALL, 1), 0);
 	ck_assert_uint_eq(world_count(w, 0, C, WORLD_PING, 0), 0);
 }
@@ -411,6 +411,8 @@ END_TEST
 
 START_TEST(relay_lost_and_found)
 {
+	unsigned before;
+
 	world_node(w, A)->nat = WORLD_SYMMETRIC;
 	world_node(w, C)->nat = WORLD_SYMMETRIC;
 	world_start_all(w);
@@ -418,7 +420,11 @@ START_TEST(relay_lost_and_found)
 	world_node(w, C)->relay_blocked = true;
 	ck_assert_int_eq(ping(A, C, 12, false), NOWAY);
 	/* Two minutes of silence, then attempts of 10 s, 5 s apart. */
-	world_run(w, 140 * WORLD_S);
+	before = world_node(w, C)->connects;
+	world_run(w, 100 * WORLD_S);
+	ck_assert_uint_eq(world_node(w, C)->connects, before);
+	world_run(w, 40 * WORLD_S);
+	ck_assert_uint_gt(world_node(w, C)->connects, before);
 	world_node(w, C)->relay_blocked = false;
 	world_run(w, 16 * WORLD_S);
 	ck_assert_int_eq(ping(A, C, 12, false), RELAY);

@@ -10,7 +10,7 @@
 #define NOWAY CLIENT_PATH_NONE
 #define RELAY CLIENT_PATH_RELAY
 #define DIRECT CLIENT_PATH_DIRECT
-#define ECHO_BYTES 128	    /* of a sealed echo */
+#define ECHO_BYTES 128 /* of a sealed echo */
 #define KEEPALIVE_BYTES 32
 
 static struct world *w;
@@ -218,6 +218,37 @@ START_TEST(found_candidates_age)
 }
 END_TEST
 
+/* Those that the netmap names stay, pinged from or not. */
+START_TEST(netmap_candidates_stay)
+{
+	size_t mark;
+
+	a_and_c_direct();
+	world_stop(w, C);
+	world_run(w, 200 * WORLD_S);
+	mark = world_mark(w);
+	ping(A, C, 1, false);
+	ck_assert_uint_eq(world_count(w, mark, A, WORLD_PING, 0), 2);
+}
+END_TEST
+
+/* A path of less than 5 ms is good enough: no search for a better one. */
+START_TEST(good_path_is_kept)
+{
+	const struct world_sent *s;
+	size_t mark;
+
+	a_and_c_direct();
+	mark = world_mark(w);
+	for (unsigned i = 0; i < 15; i++) {
+		ck_assert_int_eq(ping(A, C, 5, false), DIRECT);
+		world_run(w, 8 * WORLD_S);
+	}
+	for (unsigned i = 0; (s = world_nth(w, mark, A, WORLD_PING, i)); i++)
+		ck_assert_uint_eq(s->dst.ip, WORLD_WAN_IP(C));
+}
+END_TEST
+
 /* --- STUN ---------------------------------------------------------------- */
 
 START_TEST(restun_while_in_use)
@@ -288,6 +319,25 @@ START_TEST(initiation_is_retried_for_90_s)
 }
 END_TEST
 
+/* Both begin at once: one session comes of it, and no more handshakes. */
+START_TEST(both_initiate)
+{
+	struct world_node *c = world_node(w, C);
+	size_t mark;
+
+	world_start_all(w);
+	client_ping_start(c->client, world_now(w), "a", DATA, &c->out);
+	ck_assert_int_ne(ping(A, C, 12, false), NOWAY);
+	world_run(w, 12 * WORLD_S);
+	ck_assert_uint_ne(client_ping(c->client)->echoes[0].replied_us, 0);
+	client_ping_stop(c->client);
+	mark = world_mark(w);
+	world_run(w, 60 * WORLD_S);
+	ck_assert_uint_eq(world_count(w, mark, A, WORLD_INITIATION, -1), 0);
+	ck_assert_uint_eq(world_count(w, mark, C, WORLD_INITIATION, -1), 0);
+}
+END_TEST
+
 /* A path found meanwhile does not hasten the next initiation. */
 START_TEST(path_does_not_hasten)
 {
@@ -323,15 +373,16 @@ START_TEST(keepalive_after_10_s)
 	ck_assert_uint_eq(sized(mark, C, KEEPALIVE_BYTES, -1), 0);
 	for (unsigned i = 0; (s = world_nth(w, mark, A, WORLD_DATA, i)); i++)
 		if (s->size_bytes == KEEPALIVE_BYTES)
-			ck_assert_uint_ge(s->at_us,
-					  at(mark, A, WORLD_DATA, 0) +
-						  10 * WORLD_S);
+			ck_assert_uint_ge(s->at_us, at(mark, A, WORLD_DATA, 0) +
+							    10 * WORLD_S);
 }
 END_TEST
 
 START_TEST(rekey_after_120_s)
 {
-	uint64_t started;
+	const struct world_sent *s;
+	uint64_t started, renewed;
+	bool confirmed = false;
 	size_t mark;
 
 	world_start_all(w);
@@ -344,8 +395,14 @@ START_TEST(rekey_after_120_s)
 	ck_assert_uint_eq(world_count(w, mark, C, WORLD_INITIATION, -1), 0);
 	ck_assert_uint_ge(at(mark, A, WORLD_INITIATION, 1),
 			  started + 120 * WORLD_S);
-	ck_assert_uint_le(at(mark, A, WORLD_INITIATION, 1),
-			  started + 126 * WORLD_S);
+	renewed = at(mark, A, WORLD_INITIATION, 1);
+	ck_assert_uint_le(renewed, started + 126 * WORLD_S);
+	/* Nothing waits for this one: a keep-alive confirms it. */
+	for (unsigned i = 0; (s = world_nth(w, mark, A, WORLD_DATA, i)); i++)
+		confirmed |= s->size_bytes == KEEPALIVE_BYTES &&
+			     s->at_us > renewed &&
+			     s->at_us < renewed + 100 * WORLD_MS;
+	ck_assert(confirmed);
 }
 END_TEST
 
@@ -419,9 +476,12 @@ Suite *client_timers_suite(void)
 	tcase_add_test(t, call_after_fresh_endpoints);
 	tcase_add_test(t, disco_ping_is_no_handshake);
 	tcase_add_test(t, found_candidates_age);
+	tcase_add_test(t, netmap_candidates_stay);
+	tcase_add_test(t, good_path_is_kept);
 	tcase_add_test(t, restun_while_in_use);
 	tcase_add_test(t, idle_is_silent);
 	tcase_add_test(t, initiation_is_retried_for_90_s);
+	tcase_add_test(t, both_initiate);
 	tcase_add_test(t, path_does_not_hasten);
 	tcase_add_test(t, keepalive_after_10_s);
 	tcase_add_test(t, rekey_after_120_s);

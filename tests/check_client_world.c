@@ -292,8 +292,8 @@ void world_second_relay(struct world *w, unsigned home_of_node)
 		for (unsigned r = 0; r < MAX_RELAYS; r++) {
 			unsigned which = r ^ first;
 
-			config->relays[r] = (struct endpoint){
-				WORLD_RELAY_IP(which), 80};
+			config->relays[r] =
+				(struct endpoint){WORLD_RELAY_IP(which), 80};
 			snprintf(config->relay_names[r], 64, "%s",
 				 which ? "other" : "relay");
 		}
@@ -389,8 +389,7 @@ enum client_path world_ping(struct world *w, unsigned from, unsigned to,
 	if (!e)
 		e = reply(w, from, false);
 	w->reply_us = e ? e->replied_us - client_ping(client)->started_us : 0;
-	w->reply_echo =
-		e ? (unsigned)(e - client_ping(client)->echoes) + 1 : 0;
+	w->reply_echo = e ? (unsigned)(e - client_ping(client)->echoes) + 1 : 0;
 	return e ? e->path : CLIENT_PATH_NONE;
 }
 

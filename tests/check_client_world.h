@@ -60,7 +60,7 @@ struct world_node {
 	struct client *client;
 	struct actions out;
 	enum world_nat nat;
-	bool upnp, pmp;	     /* the gateway's daemons */
+	bool upnp, pmp; /* the gateway's daemons */
 	bool relay_blocked, control_blocked, stun_blocked;
 	/* The router's UPnP or NAT-PMP mapping. */
 	uint16_t mapped_port;
@@ -70,7 +70,7 @@ struct world_node {
 	int upnp_errors[8]; /* answered in turn before success */
 	unsigned upnp_error_count, upnp_error_next;
 	uint16_t next_port; /* of a symmetric NAT */
-	unsigned timer_calls;
+	unsigned timer_calls, connects;
 };
 
 struct world;
@@ -96,7 +96,8 @@ enum client_path world_ping(struct world *w, unsigned from, unsigned to,
 			    bool until_direct);
 /* Of the last world_ping. */
 uint64_t world_reply_us(const struct world *w); /* since its start; 0: none */
-unsigned world_reply_echo(const struct world *w); /* from 1: which echo it was */
+unsigned
+world_reply_echo(const struct world *w); /* from 1: which echo it was */
 
 /* The log. */
 size_t world_mark(const struct world *w); /* where it stands */

@@ -170,6 +170,19 @@ START_TEST(tells_copies_apart_by_ip_id)
 }
 END_TEST
 
+/* A link takes nothing from the TTL: the newest copy is not the one. */
+START_TEST(tells_copies_apart_by_ttl)
+{
+	stage_wireguard(s, 1);
+	stage_hops(s, "a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64;"
+		      "a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 3;"
+		      "home-a.lan in 192.168.1.2:41641 25.0.0.3:5765 64");
+	ck_assert_uint_eq(stage_journeys(s)->count, 2);
+	expect(0, "a", "c", 2, "home-a");
+	expect(1, "a", "c", 1, "a");
+}
+END_TEST
+
 /* Equal bytes to two destinations at once are two journeys. */
 START_TEST(tells_destinations_apart)
 {
@@ -322,6 +335,58 @@ START_TEST(knows_hosts_by_stun)
 }
 END_TEST
 
+/* A mapping that was never used, but granted, says whose a port is. */
+START_TEST(knows_hosts_by_granted_ports)
+{
+	struct natpmp_message m = {.response = true,
+				   .op = NATPMP_MAP_UDP,
+				   .internal_port = 41641,
+				   .external_port = 6000,
+				   .lifetime_s = 7200};
+	uint8_t answer[NATPMP_MAX_BYTES];
+	int size = natpmp_encode(&m, answer, sizeof(answer));
+
+	begin(two_at_home);
+	s->payload = answer;
+	s->payload_bytes = (size_t)size;
+	stage_hops(s, "home.lan out 192.168.1.1:5351 192.168.1.3:50000 64;"
+		      "b.eth0 in 192.168.1.1:5351 192.168.1.3:50000 64");
+	stage_ping(s, 1);
+	stage_hops(s, "home.wan in 25.0.0.3:5765 25.0.0.2:6000 63");
+	stage_ping(s, 2);
+	stage_hops(s, "home.wan in 25.0.0.3:5765 25.0.0.2:6001 63");
+	stage_journeys(s);
+	expect(0, "home", "b", 2, "arrived");
+	expect(1, "c", "b", 1, "home");
+	expect(2, "c", "-", 1, "home");
+}
+END_TEST
+
+static const char *const alike[] = {"host a home-a 192.168.1.2",
+				    "router home-a - 25.0.0.2 192.168.1.1",
+				    "host c edge-c 192.168.1.2",
+				    "router edge-c - 25.0.0.3 192.168.1.1",
+				    "host d home-a 192.168.1.3",
+				    "host p - 25.0.0.7",
+				    NULL};
+
+/* Both homes use the same range: the sender's own comes first, or nobody. */
+START_TEST(private_addresses_are_not_unique)
+{
+	begin(alike);
+	stage_ping(s, 1);
+	stage_hops(s, "d.eth0 out 192.168.1.3:41641 192.168.1.2:41641 64");
+	stage_ping(s, 2);
+	stage_hops(s, "p.eth0 out 25.0.0.7:41641 192.168.1.2:41641 64");
+	stage_ping(s, 3);
+	stage_hops(s, "edge-c.lan out 25.0.0.7:41641 192.168.1.2:41641 64");
+	stage_journeys(s);
+	expect(0, "d", "a", 1, "d");
+	expect(1, "p", "-", 1, "internet");
+	expect(2, "p", "c", 1, "edge-c");
+}
+END_TEST
+
 static const char *const nested[] = {"host a inner 192.168.1.2",
 				     "router inner outer 100.64.0.2 "
 				     "192.168.1.1",
@@ -390,7 +455,13 @@ START_TEST(portmap_goes_to_the_router)
 	stage_say(s, "HTTP/1.1 200 OK");
 	stage_hops(s, "home-a.lan out 192.168.1.1:1900 192.168.1.2:50000 64;"
 		      "a.eth0 in 192.168.1.1:1900 192.168.1.2:50000 64");
-	ck_assert_uint_eq(stage_journeys(s)->count, 3);
+	/* A router's outside address means the router to those inside. */
+	stage_say(s, "\0\1");
+	s->payload_bytes = 2;
+	stage_hops(s, "c.eth0 out 192.168.2.2:50000 25.0.0.3:5351 64;"
+		      "edge-c.lan in 192.168.2.2:50000 25.0.0.3:5351 64");
+	ck_assert_uint_eq(stage_journeys(s)->count, 4);
+	expect(3, "c", "edge-c", 2, "arrived");
 	expect(0, "c", "edge-c", 2, "arrived");
 	expect(1, "a", "home-a", 2, "arrived");
 	expect(2, "home-a", "a", 2, "arrived");
@@ -472,6 +543,9 @@ int main(void)
 	tcase_add_test(tests, a_group_hears_together);
 	tcase_add_test(tests, follows_icmp_errors);
 	tcase_add_test(tests, follows_icmp_errors_about_nothing);
+	tcase_add_test(tests, tells_copies_apart_by_ttl);
+	tcase_add_test(tests, knows_hosts_by_granted_ports);
+	tcase_add_test(tests, private_addresses_are_not_unique);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -148,6 +148,18 @@ START_TEST(joins_no_strangers)
 }
 END_TEST
 
+/* The same bytes with a lower TTL, from a host that nobody listened at. */
+START_TEST(is_not_led_astray_by_lower_ttls)
+{
+	stage_deafen(s, "a.eth0");
+	stage_wireguard(s, 1);
+	stage_hops(s, A_OUT "home-a.lan in 192.168.1.2:41641 25.0.0.3:5765 9");
+	ck_assert_uint_eq(stage_journeys(s)->count, 2);
+	expect(0, "a", "c", 3, "edge-c");
+	expect(1, "a", "c", 1, "home-a");
+}
+END_TEST
+
 /* The internet itself recorded, which is nobody of the cast. */
 START_TEST(passes_places_that_the_cast_does_not_know)
 {
@@ -374,6 +386,7 @@ int main(void)
 	tcase_add_test(tests, an_empty_recording_has_no_journeys);
 	tcase_add_test(tests, texts_fit_their_room);
 	tcase_add_loop_test(tests, many_frames_take_little_time, 0, 2);
+	tcase_add_test(tests, is_not_led_astray_by_lower_ttls);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

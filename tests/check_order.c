@@ -115,6 +115,8 @@ static const struct {
 	{"a -> c reaches c within 600us after a -> c leaves a", false, ""},
 	{"a -> c dies at edge-c within 300us after a -> c leaves a", true, ""},
 	{"a -> c dies at edge-c within 299us after a -> c leaves a", false, ""},
+	{"a -> c dies at edge-c within 0.0003s after a -> c leaves a", true,
+	 ""},
 	{"a -> c dies at edge-c within 1h after c -> a leaves c", false,
 	 "but none after"},
 	{"a -> c dies at home-a within 1m after c -> a leaves c", false,
@@ -193,6 +195,46 @@ START_TEST(an_empty_recording)
 	check("no a -> c reaches c before c -> a leaves c", &r);
 	ck_assert(!r.holds);
 	ck_assert_msg(strstr(r.why, "the right never happened"), "%s", r.why);
+}
+END_TEST
+
+/* What set out first need not be what arrives first. */
+START_TEST(the_first_to_arrive_counts)
+{
+	struct order_result r;
+
+	stage_deafen(s, "edge-c.wan");
+	stage_deafen(s, "edge-c.lan");
+	stage_ping(s, 1);
+	stage_hops(s, "a.eth0 out 192.168.1.2:1 25.0.0.3:5765 64");
+	stage_ping(s, 2);
+	stage_hops(s, "a.eth0 out 192.168.1.2:1 25.0.0.3:5765 64;"
+		      "c.eth0 in 25.0.0.2:1 192.168.2.2:1 62");
+	stage_ping(s, 1);
+	stage_hops(s, "c.eth0 in 25.0.0.2:1 192.168.2.2:1 62");
+	stage_journeys(s);
+	ck_assert_uint_eq(s->j->count, 2);
+	check("some a -> c reaches c", &r);
+	ck_assert_msg(strstr(r.why, "(frame 3)"), "%s", r.why);
+}
+END_TEST
+
+/* What nobody saw did not die on the internet. */
+START_TEST(the_unknown_is_no_death)
+{
+	struct order_result r;
+
+	stage_deafen(s, "edge-c.wan");
+	stage_deafen(s, "edge-c.lan");
+	stage_deafen(s, "c.eth0");
+	stage_ping(s, 1);
+	stage_hops(s, "a.eth0 out 192.168.1.2:1 25.0.0.3:5765 64;"
+		      "home-a.lan in 192.168.1.2:1 25.0.0.3:5765 64;"
+		      "home-a.wan out 25.0.0.2:1 25.0.0.3:5765 63");
+	stage_journeys(s);
+	check("some a -> c dies at internet", &r);
+	ck_assert(!r.holds);
+	ck_assert_msg(strstr(r.why, "was not recorded"), "%s", r.why);
 }
 END_TEST
 
@@ -455,6 +497,8 @@ int main(void)
 			    sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(tests, errors_bear_long_words);
 	tcase_add_test(tests, errors_bear_many_nodes);
+	tcase_add_test(tests, the_first_to_arrive_counts);
+	tcase_add_test(tests, the_unknown_is_no_death);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -45,7 +45,9 @@ static struct frame round_frame(unsigned i, const uint8_t *data)
 static void write_file(int fd, const char *comment, const uint8_t *data)
 {
 	static const struct vantage vantages[] = {
-		{.name = "home-a.wan", .link = 1, .ip = 0x19000002,
+		{.name = "home-a.wan",
+		 .link = 1,
+		 .ip = 0x19000002,
 		 .mac = {2, 0, 0, 0, 0, 1}},
 		{.name = "home-a.lan", .link = 1},
 		{.name = "c", .link = 101, .ip = 0x19000003},
@@ -59,9 +61,9 @@ static void write_file(int fd, const char *comment, const uint8_t *data)
 				  i);
 	for (unsigned i = 0; i < ROUND_FRAMES; i++) {
 		f = round_frame(i, data);
-		ck_assert_uint_eq(pcapng_add_packet(p, &f,
-						    i % 50 ? NULL : "remark"),
-				  i + 1);
+		ck_assert_uint_eq(
+			pcapng_add_packet(p, &f, i % 50 ? NULL : "remark"),
+			i + 1);
 	}
 	pcapng_add_statistics(p, 1, 1795394422000000000, 9, 0x200000003);
 	ck_assert_int_eq(pcapng_flush(p), 0);

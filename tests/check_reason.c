@@ -379,6 +379,8 @@ START_TEST(by_the_way)
 	stage_ping(s, 1);
 	stage_hops(s, ways[_i].hops);
 	because(ways[_i].reason);
+	/* On the internet, or at a node: never both. */
+	ck_assert(s->j->list[0].died_at < 0 || !s->j->list[0].on_internet);
 }
 END_TEST
 

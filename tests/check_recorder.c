@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The recorder on a cable between two namespaces of its own:
- *
- *	[ ns a: va 25.0.0.1 ]----veth----[ vb 25.0.0.2: ns b ]
- *
- * Needs no root where user namespaces are permitted, and the program ip.
- */
-#include <arpa/inet.h>
+/* The recorder on a cable between two namespaces: see recorder_cable.h. */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <sched.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,11 +13,12 @@
 #include <unistd.h>
 
 #include <check.h>
+#include <pcap/pcap.h>
 
 #include "captures/recorder.h"
+#include "tests/recorder_cable.h"
 
 #define SKIPPED 77
-#define PORT 41641
 #define HEADERS_BYTES (14 + 20 + 8)
 #define WAIT_MS 5000
 #define BURST 200
@@ -36,12 +28,6 @@
 static const uint8_t mac_a[6] = {2, 0, 0, 0, 0, 1};
 static const uint8_t mac_b[6] = {2, 0, 0, 0, 0, 2};
 
-/* Made once by main; the tests are its children and have copies. */
-static struct {
-	int ns_a, ns_b;
-	int socket_a, socket_b;
-} world;
-
 /* What a test heard through recorder_drain. */
 struct heard {
 	struct frame frames[MAX_HEARD];
@@ -49,121 +35,6 @@ struct heard {
 	unsigned count;		      /* may exceed what is kept */
 	uint64_t last_ns;
 };
-
-__attribute__((format(printf, 1, 2))) static int run(const char *format, ...)
-{
-	char command[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(command, sizeof(command), format, args);
-	va_end(args);
-	return system(command);
-}
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-	close(fd);
-}
-
-/* Enters a new network namespace where nothing is sent but by the tests. */
-static int new_namespace(void)
-{
-	if (unshare(CLONE_NEWNET) < 0)
-		return -1;
-	write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
-	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-	return open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-}
-
-static int udp_socket(const char *ip)
-{
-	struct sockaddr_in sin = {.sin_family = AF_INET,
-				  .sin_port = htons(PORT)};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	inet_pton(AF_INET, ip, &sin.sin_addr);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0)
-		return -1;
-	return fd;
-}
-
-static int configure_b(void)
-{
-	return run("ip addr add 25.0.0.2/24 dev vb && "
-		   "ip link set vb address 02:00:00:00:00:02 up && "
-		   "ip neigh add 25.0.0.1 lladdr 02:00:00:00:00:01 dev vb");
-}
-
-static int configure_a(void)
-{
-	return run("ip addr add 25.0.0.1/24 dev va && "
-		   "ip link set va address 02:00:00:00:00:01 up && "
-		   "ip neigh add 25.0.0.2 lladdr 02:00:00:00:00:02 dev va");
-}
-
-/* A user becomes the root of a user namespace of its own. */
-static int become_root(void)
-{
-	char uid[32], gid[32];
-
-	snprintf(uid, sizeof(uid), "0 %u 1", geteuid());
-	snprintf(gid, sizeof(gid), "0 %u 1", getegid());
-	if (!geteuid())
-		return 0;
-	if (unshare(CLONE_NEWUSER) < 0)
-		return -1;
-	write_file("/proc/self/setgroups", "deny");
-	write_file("/proc/self/uid_map", uid);
-	write_file("/proc/self/gid_map", gid);
-	return 0;
-}
-
-/* What is missing for the test, or NULL. */
-static const char *world_missing(void)
-{
-	if (become_root() < 0 || (world.ns_b = new_namespace()) < 0 ||
-	    (world.ns_a = new_namespace()) < 0)
-		return "permission to make namespaces";
-	return run("ip -V >/dev/null 2>&1") ? "the program ip (iproute2)" :
-					      NULL;
-}
-
-static int world_make(void)
-{
-	if (run("ip link add va type veth peer name vb netns /proc/%d/fd/%d",
-		getpid(), world.ns_b) || configure_a())
-		return -1;
-	world.socket_a = udp_socket("25.0.0.1");
-	if (setns(world.ns_b, CLONE_NEWNET) < 0 || configure_b())
-		return -1;
-	world.socket_b = udp_socket("25.0.0.2");
-	if (setns(world.ns_a, CLONE_NEWNET) < 0)
-		return -1;
-	return world.socket_a < 0 || world.socket_b < 0 ? -1 : 0;
-}
-
-/* SIZE bytes of UDP payload that start with SEQUENCE, from a or from b. */
-static void send_udp(bool from_a, uint32_t sequence, size_t size_bytes)
-{
-	struct sockaddr_in sin = {.sin_family = AF_INET,
-				  .sin_port = htons(PORT)};
-	uint8_t payload[2048];
-
-	memset(payload, (int)sequence, sizeof(payload));
-	memcpy(payload, &sequence, sizeof(sequence));
-	inet_pton(AF_INET, from_a ? "25.0.0.2" : "25.0.0.1", &sin.sin_addr);
-	ck_assert_int_eq(sendto(from_a ? world.socket_a : world.socket_b,
-				payload, size_bytes, 0, (struct sockaddr *)&sin,
-				sizeof(sin)),
-			 size_bytes);
-}
 
 static void add(struct recorder *r, bool a, const char *name,
 		const uint8_t *mac)
@@ -219,8 +90,8 @@ static void drain_until(struct recorder *r, struct heard *h, unsigned count)
 	struct pollfd p = {.fd = recorder_fd(r), .events = POLLIN};
 
 	while (h->count < count) {
-		ck_assert_msg(poll(&p, 1, WAIT_MS) == 1,
-			      "%u of %u frames came", h->count, count);
+		ck_assert_msg(poll(&p, 1, WAIT_MS) == 1, "%u of %u frames came",
+			      h->count, count);
 		drain(r, h);
 	}
 }
@@ -282,10 +153,8 @@ static void check_file(int fd, const struct heard *h)
 	for (unsigned i = 0; i < h->count; i++) {
 		/* In order of time, and numbered in order of the file. */
 		ck_assert_uint_eq(rec->frames[i].number, i + 1);
-		ck_assert_uint_eq(rec->frames[i].time_ns,
-				  h->frames[i].time_ns);
-		ck_assert_uint_eq(rec->frames[i].vantage,
-				  h->frames[i].vantage);
+		ck_assert_uint_eq(rec->frames[i].time_ns, h->frames[i].time_ns);
+		ck_assert_uint_eq(rec->frames[i].vantage, h->frames[i].vantage);
 		ck_assert_int_eq(rec->frames[i].direction,
 				 h->frames[i].direction);
 		ck_assert_mem_eq(rec->frames[i].data + HEADERS_BYTES,
@@ -346,6 +215,47 @@ START_TEST(a_burst_drained_in_turns_loses_nothing)
 	for (size_t i = 0; i < rec->frame_count; i++)
 		ck_assert_uint_eq(rec->frames[i].number, i + 1);
 	recording_free(rec);
+	close(fd);
+}
+END_TEST
+
+/* How many of the next dispatches a packet is to follow at once. */
+static unsigned packets_between;
+
+/*
+ * Stands in for libpcap's, to send at the worst moment: when one end has been
+ * read and the other has not.
+ */
+int pcap_dispatch(pcap_t *pcap, int count, pcap_handler handler, u_char *user)
+{
+	int (*real)(pcap_t *, int, pcap_handler, u_char *);
+	int rc;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "pcap_dispatch");
+	rc = real(pcap, count, handler, user);
+	if (packets_between) {
+		packets_between--;
+		send_udp(true, 1, 100);
+	}
+	return rc;
+}
+
+START_TEST(order_holds_while_packets_come)
+{
+	int fd = memfd_create("recording", MFD_CLOEXEC);
+	struct recorder *r = open_both(fd);
+	static struct heard h;
+
+	for (int i = 0; i < 10; i++) {
+		packets_between = 1 + (unsigned)i;
+		send_udp(true, 0, 100);
+		drain(r, &h);
+	}
+	drain_until(r, &h, 2 * (10 + 55));
+	/* hear() has seen to it that none came late. */
+	ck_assert_uint_eq(packets_between, 0);
+	ck_assert_uint_eq(h.count, 2 * (10 + 55));
+	recorder_close(r);
 	close(fd);
 }
 END_TEST
@@ -459,7 +369,8 @@ START_TEST(survives_links_that_go_down_and_away)
 	ck_assert_int_eq(run("ip link set va down"), 0);
 	ck_assert(falls_silent(r, &h));
 	ck_assert_int_eq(run("ip link set va up && ip neigh replace 25.0.0.2 "
-			     "lladdr 02:00:00:00:00:02 dev va"), 0);
+			     "lladdr 02:00:00:00:00:02 dev va"),
+			 0);
 	/* The kernel sends nothing until it has noticed that the link is up. */
 	while (h.count < 4 && now_ns() < until) {
 		send_udp(true, 1, 100);
@@ -561,10 +472,10 @@ static long rss_kib(void)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define RSS_LIMIT_KIB (512 * 1024)
 #elif defined(__clang__)
-#define RSS_LIMIT_KIB \
-	(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ? \
-		 512 * 1024 : \
-		 32 * 1024)
+#define RSS_LIMIT_KIB                                                          \
+	(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)   \
+		 ? 512 * 1024                                                  \
+		 : 32 * 1024)
 #else
 #define RSS_LIMIT_KIB (32 * 1024)
 #endif
@@ -599,6 +510,7 @@ static Suite *recorder_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, records_each_packet_at_both_ends);
 	tcase_add_test(tc, a_burst_drained_in_turns_loses_nothing);
+	tcase_add_test(tc, order_holds_while_packets_come);
 	tcase_add_test(tc, counts_what_the_kernel_dropped);
 	tcase_add_test(tc, keeps_frames_of_the_whole_mtu);
 	tcase_add_test(tc, lab_time_is_kernel_time_and_the_offset);

@@ -137,8 +137,8 @@ START_TEST(reads_what_wireshark_wrote)
 	struct recording *rec;
 	struct err err = {0};
 
-	ck_assert_msg(!recording_read(sample_path(sample->file), &rec, &err), "%s",
-		      err.text);
+	ck_assert_msg(!recording_read(sample_path(sample->file), &rec, &err),
+		      "%s", err.text);
 	check_sample(sample, rec);
 	recording_free(rec);
 }
@@ -255,50 +255,55 @@ START_TEST(reads_sections_of_both_byte_orders)
 END_TEST
 
 /* Numbers as tshark 4.0.17 gives them to a file with these blocks. */
+static void old_and_foreign_blocks(struct maker *m)
+{
+	interface(m, 1, 4);
+	end(m);
+	packet(m, 0, 1000, "enhanced", 8); /* 1 */
+	end(m);
+	begin(m, 0xbad); /* custom: 2 */
+	m32(m, 32473);
+	end(m);
+	begin(m, 9); /* journal: 3 */
+	writer_bytes(&m->w, "MESSAGE=x\n__REALTIME_TIMESTAMP=123\n", 35);
+	end(m);
+	begin(m, 0x777); /* unknown */
+	end(m);
+	begin(m, 4); /* names */
+	m32(m, 0);
+	end(m);
+	begin(m, 3); /* simple: 4 */
+	m32(m, 6);
+	writer_bytes(&m->w, "simp", 4); /* the snap length's worth */
+	end(m);
+	begin(m, 2); /* obsolete: 5 */
+	m16(m, 0);
+	m16(m, 0);
+	m32(m, 0);
+	m32(m, 2000);
+	m32(m, 3);
+	m32(m, 9);
+	writer_bytes(&m->w, "old\0", 4);
+	m16(m, 2);
+	m16(m, 4);
+	m32(m, 2); /* outbound */
+	end(m);
+	begin(m, 5); /* statistics */
+	m32(m, 0);
+	m64(m, 0);
+	m16(m, 5);
+	m16(m, 8);
+	m64(m, 0x100000007);
+	end(m);
+}
+
 START_TEST(reads_old_and_foreign_blocks)
 {
 	struct bytes b;
 	struct maker m = maker_over(&b, _i % 2);
 	struct recording *rec;
 
-	interface(&m, 1, 4);
-	end(&m);
-	packet(&m, 0, 1000, "enhanced", 8); /* 1 */
-	end(&m);
-	begin(&m, 0xbad); /* custom: 2 */
-	m32(&m, 32473);
-	end(&m);
-	begin(&m, 9); /* journal: 3 */
-	writer_bytes(&m.w, "MESSAGE=x\n__REALTIME_TIMESTAMP=123\n", 35);
-	end(&m);
-	begin(&m, 0x777); /* unknown */
-	end(&m);
-	begin(&m, 4); /* names */
-	m32(&m, 0);
-	end(&m);
-	begin(&m, 3); /* simple: 4 */
-	m32(&m, 6);
-	writer_bytes(&m.w, "simp", 4); /* the snap length's worth */
-	end(&m);
-	begin(&m, 2); /* obsolete: 5 */
-	m16(&m, 0);
-	m16(&m, 0);
-	m32(&m, 0);
-	m32(&m, 2000);
-	m32(&m, 3);
-	m32(&m, 9);
-	writer_bytes(&m.w, "old\0", 4);
-	m16(&m, 2);
-	m16(&m, 4);
-	m32(&m, 2); /* outbound */
-	end(&m);
-	begin(&m, 5); /* statistics */
-	m32(&m, 0);
-	m64(&m, 0);
-	m16(&m, 5);
-	m16(&m, 8);
-	m64(&m, 0x100000007);
-	end(&m);
+	old_and_foreign_blocks(&m);
 	rec = made(&m, &b);
 	ck_assert_uint_eq(rec->frame_count, 3);
 	ck_assert_uint_eq(rec->frames[1].number, 4);

@@ -213,9 +213,9 @@ START_TEST(refuses_with_block_and_offset)
 
 	refused[_i / 2].make(&m);
 	ck_assert(!m.w.bad);
-	ck_assert_int_eq(recording_parse(b.data, m.w.at_bytes, "f.pcapng",
-					 &rec, &err),
-			 -EBADMSG);
+	ck_assert_int_eq(
+		recording_parse(b.data, m.w.at_bytes, "f.pcapng", &rec, &err),
+		-EBADMSG);
 	ck_assert_ptr_null(rec);
 	ck_assert_msg(strstr(err.text, refused[_i / 2].text) != NULL, "%s",
 		      err.text);
@@ -248,8 +248,7 @@ START_TEST(refuses_what_is_no_recording)
 		ck_assert_msg(strstr(err.text, cases[i].text) != NULL, "%s",
 			      err.text);
 	}
-	ck_assert_int_eq(recording_read("/nonexistent/f", &rec, &err),
-			 -ENOENT);
+	ck_assert_int_eq(recording_read("/nonexistent/f", &rec, &err), -ENOENT);
 	ck_assert_int_eq(recording_read("/", &rec, &err), -EISDIR);
 	recording_free(NULL);
 }
@@ -299,8 +298,8 @@ static void touch(const struct recording *rec)
 
 	for (size_t i = 0; rec && i < rec->frame_count; i++) {
 		ck_assert_uint_lt(rec->frames[i].vantage, rec->vantage_count);
-		ck_assert(!i || rec->frames[i - 1].time_ns <=
-					rec->frames[i].time_ns);
+		ck_assert(!i ||
+			  rec->frames[i - 1].time_ns <= rec->frames[i].time_ns);
 		for (size_t n = 0; n < rec->frames[i].captured_bytes; n++)
 			sum += rec->frames[i].data[n];
 	}

@@ -415,6 +415,46 @@ START_TEST(dies_for_want_of_a_client)
 }
 END_TEST
 
+/* The same bytes for two: the key says which of them came out. */
+START_TEST(tells_receivers_apart)
+{
+	size_t from;
+
+	open_both();
+	stage_ping(s, 1);
+	from = a_up.size_bytes;
+	add_packet(&a_up, DERP_SEND_PACKET, c_key);
+	add_packet(&a_up, DERP_SEND_PACKET, other_key);
+	flush(&a_up, from, 4);
+	from = c_down.size_bytes;
+	add_packet(&c_down, DERP_RECV_PACKET, a_key);
+	flush(&c_down, from, 4);
+	stage_journeys(s);
+	ck_assert_uint_eq(count(JOURNEY_RELAY), 2);
+	expect(find(JOURNEY_RELAY, 0), "a", "c", 8, NULL);
+	expect(find(JOURNEY_RELAY, 1), "a", "-", 4, "relay");
+}
+END_TEST
+
+/* It came out of the relay, but was not seen to go in. */
+START_TEST(knows_senders_by_their_keys)
+{
+	const char *const deaf[] = {"home-a.lan", "home-a.wan", "relay.eth0",
+				    "edge-c.lan", "edge-c.wan"};
+	size_t from;
+
+	for (size_t i = 0; i < 5; i++)
+		stage_deafen(s, deaf[i]);
+	open_both();
+	stage_ping(s, 1);
+	from = c_down.size_bytes;
+	add_packet(&c_down, DERP_RECV_PACKET, a_key);
+	flush(&c_down, from, 4);
+	stage_journeys(s);
+	expect(find(JOURNEY_RELAY, 0), "a", "c", 1, NULL);
+}
+END_TEST
+
 /* Only one end was recorded. */
 START_TEST(follows_with_c_alone)
 {
@@ -568,6 +608,8 @@ int main(void)
 	tcase_add_test(tests, leaves_other_streams_alone);
 	tcase_add_test(tests, shows_where_connections_die);
 	tcase_add_test(tests, shows_resets);
+	tcase_add_test(tests, tells_receivers_apart);
+	tcase_add_test(tests, knows_senders_by_their_keys);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -60,6 +60,21 @@ START_TEST(is_bounded)
 }
 END_TEST
 
+/* Tiny segments behind a hole are few bytes, but a long list. */
+START_TEST(holds_a_bounded_number)
+{
+	struct stream *t = stream_new(1000000);
+	unsigned held = 0;
+
+	ck_assert(stream_start(t, 0));
+	while (held < 100000 && stream_add(t, 3 + 2 * held, "x", 1) == 0)
+		held++;
+	ck_assert_uint_gt(held, 100);
+	ck_assert_uint_lt(held, 10000);
+	stream_free(t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("stream");
@@ -69,6 +84,7 @@ int main(void)
 
 	tcase_add_test(tests, puts_bytes_in_order);
 	tcase_add_test(tests, is_bounded);
+	tcase_add_test(tests, holds_a_bounded_number);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -28,8 +28,7 @@ static inline const char *sample_path(const char *file)
 	static char path[512];
 	const char *dir = getenv("NATRIG_SRCDIR");
 
-	snprintf(path, sizeof(path), "%s/tests/data/%s", dir ? dir : ".",
-		 file);
+	snprintf(path, sizeof(path), "%s/tests/data/%s", dir ? dir : ".", file);
 	return path;
 }
 
@@ -106,7 +105,7 @@ static inline void end(struct maker *m)
 }
 
 static inline void option(struct maker *m, uint16_t code, const void *value,
-		   uint16_t size)
+			  uint16_t size)
 {
 	m16(m, code);
 	m16(m, size);
@@ -148,7 +147,7 @@ static inline void plain_interface(struct maker *m)
 }
 
 static inline void packet(struct maker *m, uint32_t index, uint64_t units,
-		   const void *data, uint32_t size)
+			  const void *data, uint32_t size)
 {
 	begin(m, 6);
 	m32(m, index);

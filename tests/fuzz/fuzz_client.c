@@ -56,8 +56,8 @@ static void take(struct side *s)
 	for (size_t i = 0; i < s->out.count; i++) {
 		const struct action *one = &s->out.list[i];
 
-		FUZZ_HOLDS(one->kind == ACTION_UDP || one->kind == ACTION_UPNP ||
-			   one->stream);
+		FUZZ_HOLDS(one->kind == ACTION_UDP ||
+			   one->kind == ACTION_UPNP || one->stream);
 		FUZZ_HOLDS(one->kind != ACTION_UDP || one->payload_bytes);
 		if (one->kind == ACTION_CONNECT)
 			s->streams[!endpoint_equal(one->dst, control_at)] =
@@ -199,8 +199,8 @@ static void step(struct pair *p, struct reader *r)
 		pass_time(p, &p->a);
 		break;
 	case 3:
-		client_on_connected(p->c.client, p->now_us,
-				    p->c.streams[which], &p->c.out);
+		client_on_connected(p->c.client, p->now_us, p->c.streams[which],
+				    &p->c.out);
 		break;
 	case 4:
 		client_on_closed(p->c.client, p->now_us, p->c.streams[which],

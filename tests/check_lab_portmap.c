@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The port-mapping daemon, asked as a host would ask it. */
+#include "tests/check_lab_world.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <poll.h>
+#include <unistd.h>
+
+#define SECOND_US 1000000ULL
+
+struct mapped {
+	int a, s, ask;
+	struct endpoint gateway, outside;
+};
+
+static struct mapped open_mapped(struct world *w, unsigned protocols)
+{
+	struct mapped m;
+
+	world_plan(w, "symmetric");
+	w->nodes[HOME].portmap = protocols;
+	world_up(w);
+	world_ready(w);
+	m.a = udp_open(w, A, 5000);
+	m.s = udp_open(w, S, 3478);
+	m.ask = udp_open(w, A, 0);
+	m.gateway = at(world_node(w, A)->gateway_ip, 5351);
+	m.outside = at(world_ip(w, HOME), 6000);
+	return m;
+}
+
+static void close_mapped(struct world *w, struct mapped *m)
+{
+	close(m->a);
+	close(m->s);
+	close(m->ask);
+	world_down(w);
+}
+
+/* Raw bytes to the gateway; the length of its answer, 0 for none. */
+static unsigned ask(struct mapped *m, const void *bytes, size_t count,
+		    unsigned char *answer, size_t room)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(m->gateway.port),
+				 .sin_addr.s_addr = htonl(m->gateway.ip)};
+	struct pollfd wait = {.fd = m->ask, .events = POLLIN};
+	ssize_t got;
+
+	ck_assert_int_eq(sendto(m->ask, bytes, count, 0,
+				(struct sockaddr *)&to, sizeof(to)), count);
+	if (poll(&wait, 1, 500) != 1)
+		return 0;
+	got = recv(m->ask, answer, room, 0);
+	return got > 0 ? (unsigned)got : 0;
+}
+
+/* RFC 6886: 5000 inside to 6000 outside, UDP, for SECONDS. */
+static void map(struct mapped *m, unsigned seconds)
+{
+	unsigned char request[12] = {0, 1, 0, 0, 5000 >> 8, 5000 & 0xff,
+				     6000 >> 8, 6000 & 0xff,
+				     (unsigned char)(seconds >> 24),
+				     (unsigned char)(seconds >> 16),
+				     (unsigned char)(seconds >> 8),
+				     (unsigned char)seconds};
+	unsigned char answer[64] = {0};
+
+	ck_assert_uint_eq(ask(m, request, sizeof(request), answer,
+			      sizeof(answer)), 16);
+	ck_assert_uint_eq(answer[1], 129);
+	ck_assert_uint_eq(answer[2] << 8 | answer[3], 0);
+	ck_assert_uint_eq(answer[10] << 8 | answer[11], 6000);
+}
+
+static void check_mapped(struct mapped *m, bool expected)
+{
+	udp_send(m->s, m->outside, "knock");
+	if (expected)
+		udp_expect(m->a, "knock");
+	else
+		udp_expect_nothing(m->a);
+}
+
+LAB_TEST(nat_pmp_opens_a_port)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+
+	check_mapped(&m, false);
+	map(&m, 7200);
+	check_mapped(&m, true);
+	close_mapped(w, &m);
+}
+
+LAB_TEST(a_reboot_drops_the_mapping)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+
+	map(&m, 7200);
+	check_mapped(&m, true);
+	ok(lab_reboot(w->lab, world_node(w, HOME), err));
+	check_mapped(&m, false);
+	world_ready(w);
+	check_mapped(&m, false);
+	map(&m, 7200);
+	check_mapped(&m, true);
+	close_mapped(w, &m);
+}
+
+LAB_TEST(flush_and_set_keep_the_mapping)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+	const struct nat *easy = &nat_preset_find("easy")->nat;
+
+	map(&m, 7200);
+	ok(lab_flush(w->lab, world_node(w, HOME), err));
+	check_mapped(&m, true);
+	ok(lab_set(w->lab, world_node(w, HOME), easy, LAB_PORTMAP_NAT_PMP,
+		   err));
+	ok(lab_flush(w->lab, world_node(w, HOME), err));
+	check_mapped(&m, true);
+	ok(lab_set(w->lab, world_node(w, HOME), easy, 0, err));
+	ok(lab_flush(w->lab, world_node(w, HOME), err));
+	check_mapped(&m, false);
+	close_mapped(w, &m);
+}
+
+/* Two hours pass; a renewal half way, milliseconds later, counts from there. */
+LAB_TEST(a_lease_ends_in_lab_time)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+
+	map(&m, 7200);
+	for (unsigned i = 0; i < 10; i++)
+		ok(lab_age(w->lab, 360 * SECOND_US, err));
+	map(&m, 7200);
+	ok(lab_age(w->lab, 7190 * SECOND_US, err));
+	check_mapped(&m, true);
+	ok(lab_age(w->lab, 11 * SECOND_US, err));
+	ok(lab_flush(w->lab, world_node(w, HOME), err));
+	check_mapped(&m, false);
+	map(&m, 7200);
+	check_mapped(&m, true);
+	ok(lab_age(w->lab, 7201 * SECOND_US, err));
+	ok(lab_flush(w->lab, world_node(w, HOME), err));
+	check_mapped(&m, false);
+	close_mapped(w, &m);
+}
+
+static bool answers_ssdp(struct world *w, struct mapped *m)
+{
+	static const char search[] =
+		"M-SEARCH * HTTP/1.1\r\n"
+		"HOST: 239.255.255.250:1900\r\n"
+		"ST: upnp:rootdevice\r\n"
+		"MAN: \"ssdp:discover\"\r\nMX: 1\r\n\r\n";
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(1900),
+				 .sin_addr.s_addr = htonl(0xeffffffa)};
+	struct pollfd wait = {.fd = m->ask, .events = POLLIN};
+	char answer[2048] = "";
+
+	(void)w;
+	ck_assert_int_gt(sendto(m->ask, search, sizeof(search) - 1, 0,
+				(struct sockaddr *)&to, sizeof(to)), 0);
+	if (poll(&wait, 1, 500) != 1)
+		return false;
+	if (recv(m->ask, answer, sizeof(answer) - 1, 0) <= 0)
+		return false;
+	return strstr(answer, "LOCATION: http://192.168.1.1:5000/") != NULL;
+}
+
+static bool answers_version(struct mapped *m, unsigned version)
+{
+	unsigned char request[24] = {(unsigned char)version, 0};
+	unsigned char answer[64];
+
+	/* PCP ANNOUNCE names its sender. */
+	request[18] = request[19] = 0xff;
+	request[20] = 192;
+	request[21] = 168;
+	request[22] = 1;
+	request[23] = 2;
+	return ask(m, request, version ? 24 : 2, answer, sizeof(answer)) &&
+	       answer[0] == version;
+}
+
+static void check_protocols(unsigned protocols, bool upnp, bool nat_pmp,
+			    bool pcp)
+{
+	struct world w = {.lab = NULL};
+	struct mapped m = open_mapped(&w, protocols);
+
+	ck_assert_int_eq(answers_ssdp(&w, &m), upnp);
+	ck_assert_int_eq(answers_version(&m, 0), nat_pmp);
+	ck_assert_int_eq(answers_version(&m, 2), pcp);
+	close_mapped(&w, &m);
+}
+
+static int protocols_inside(void *arg)
+{
+	(void)arg;
+	check_protocols(LAB_PORTMAP_UPNP, true, false, false);
+	check_protocols(LAB_PORTMAP_NAT_PMP, false, true, false);
+	check_protocols(LAB_PORTMAP_PCP, false, false, true);
+	check_protocols(LAB_PORTMAP_UPNP | LAB_PORTMAP_NAT_PMP |
+			LAB_PORTMAP_PCP, true, true, true);
+	return 0;
+}
+
+START_TEST(only_wanted_protocols_answer)
+{
+	in_sandbox(protocols_inside);
+}
+END_TEST
+
+LAB_TEST(a_daemon_can_come_late)
+{
+	struct mapped m = open_mapped(w, 0);
+	const struct nat *nat = &w->nodes[HOME].nat;
+
+	ck_assert(!answers_version(&m, 0));
+	ok(lab_set(w->lab, world_node(w, HOME), nat, LAB_PORTMAP_NAT_PMP, err));
+	world_ready(w);
+	map(&m, 7200);
+	check_mapped(&m, true);
+	close_mapped(w, &m);
+}
+
+TCase *portmap_tests(void)
+{
+	TCase *portmap = tcase_create("portmap");
+
+	tcase_set_timeout(portmap, 60);
+	if (access("/usr/sbin/miniupnpd", X_OK)) {
+		printf("port mapping skipped: no miniupnpd "
+		       "(apt install miniupnpd-nftables)\n");
+		return portmap;
+	}
+	tcase_add_test(portmap, nat_pmp_opens_a_port);
+	tcase_add_test(portmap, a_reboot_drops_the_mapping);
+	tcase_add_test(portmap, flush_and_set_keep_the_mapping);
+	tcase_add_test(portmap, a_lease_ends_in_lab_time);
+	tcase_add_test(portmap, only_wanted_protocols_answer);
+	tcase_add_test(portmap, a_daemon_can_come_late);
+	return portmap;
+}

@@ -328,21 +328,16 @@ void cast_learn(struct cast *cast, const struct recording *rec)
 
 	if (!nodes)
 		return;
-	/* Outside ones first, so that inside ones cannot take their place. */
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < rec->vantage_count; i++) {
-			const struct vantage *v = &rec->vantages[i];
-			struct cast_node *node;
-			bool outside;
+	/* Twice: an inside address has to wait until an outside one is there.
+	 */
+	for (size_t i = 0; i < 2 * rec->vantage_count; i++) {
+		size_t k = i % rec->vantage_count;
+		const struct vantage *v = &rec->vantages[k];
 
-			nodes[i] = cast_find(cast, v->node);
-			if (nodes[i] < 0)
-				continue;
-			node = &cast->nodes[nodes[i]];
-			outside = cast_is_outside(node, v);
-			if (outside == (pass == 0))
-				add_ip(node, v->ip, outside);
-		}
+		nodes[k] = cast_find(cast, v->node);
+		if (nodes[k] >= 0)
+			add_ip(&cast->nodes[nodes[k]], v->ip,
+			       cast_is_outside(&cast->nodes[nodes[k]], v));
 	}
 	for (size_t i = 0; i < rec->frame_count; i++) {
 		const struct frame *f = &rec->frames[i];

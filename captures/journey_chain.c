@@ -54,37 +54,46 @@ static int same_ends(const struct mark *last, const struct seen *s)
 	       endpoint_equal(last->s.dst, s->dst);
 }
 
+/* How alike the ends are: a NAT may change the port of either beside the rest.
+ */
+static int alike(const struct mark *last, const struct seen *s)
+{
+	return 20 * same_ends(last, s) + 5 * (last->s.src.ip == s->src.ip) +
+	       5 * (last->s.dst.ip == s->dst.ip);
+}
+
 static int rate_within(const struct witness *w, const struct mark *last,
 		       const struct seen *s)
 {
 	bool in_inside = !w->outside[last->s.frame->vantage];
 	bool out_inside = !w->outside[s->frame->vantage];
-	int ends = same_ends(last, s);
+	int score = alike(last, s);
 
 	if (s->tag == TRAIL_RELAY && s->from_relay && !last->from_relay)
 		return 100;
 	if (!may_forward(w, s->node) || s->ttl >= last->s.ttl)
 		return 0;
-	/* Only a hairpin changes both ends at once. */
-	if (!ends && s->tag != TRAIL_ICMP && !(in_inside && out_inside))
+	/* Only a hairpin changes both addresses at once. */
+	if (!score && s->tag != TRAIL_ICMP && !(in_inside && out_inside))
 		return 0;
-	return 100 + 20 * ends;
+	return 100 + score;
 }
 
 /* A hop over a node that nobody listened at. */
 static int rate_gap(const struct witness *w, const struct trail *t,
 		    const struct mark *last, const struct seen *s)
 {
-	int ends = same_ends(last, s);
+	int score = alike(last, s);
 	bool relayed = s->from_relay && !last->from_relay;
 
 	if (!relayed && s->ttl >= last->s.ttl)
 		return 0;
-	if (!ends && s->id_bytes < STRONG_ID_BYTES)
+	if (!score && s->id_bytes < STRONG_ID_BYTES)
 		return 0;
 	if (was_at(w, t, s))
 		return 0;
-	return 40 + 20 * ends - (last->s.ttl - s->ttl > 1 && !relayed);
+	/* Of two that fit, the one that skips fewer routers. */
+	return 40 + score - (last->s.ttl - s->ttl > 1 && !relayed);
 }
 
 /* How well S continues the trail; 0: not at all. */

@@ -161,6 +161,20 @@ bool fate_listened(const struct witness *w, int node, int lan)
 	return node == lan ? w->has_inside[node] : w->has_outside[node];
 }
 
+/*
+ * A router speaks for itself, or for somebody behind it whom nobody heard: its
+ * own words have its address, and its inside would have been heard.
+ */
+static bool is_sender(const struct witness *w, const struct trail *t,
+		      const struct sighting *s)
+{
+	const struct cast_node *node = &w->cast->nodes[s->node];
+
+	if (node->kind != CAST_ROUTER || t->tag == TRAIL_ICMP)
+		return true;
+	return w->has_inside[s->node] && cast_has_ip(node, s->src.ip);
+}
+
 static int from_of(const struct witness *w, const struct trail *t)
 {
 	const struct mark *first = &w->marks[t->first - 1];
@@ -171,9 +185,7 @@ static int from_of(const struct witness *w, const struct trail *t)
 		return w->keys[t->src_key - 1].host;
 	if (first->from_relay)
 		return -1;
-	if (s->node >= 0 && s->out &&
-	    (w->cast->nodes[s->node].kind != CAST_ROUTER ||
-	     t->tag == TRAIL_ICMP || w->has_inside[s->node]))
+	if (s->node >= 0 && s->out && is_sender(w, t, s))
 		return s->node;
 	owner = owner_find(w, s->src, t->proto, s->frame->time_ns,
 			   s->out ? -1 : s->node);

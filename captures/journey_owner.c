@@ -103,6 +103,36 @@ static int learn_grants(struct witness *w)
 	return 0;
 }
 
+/*
+ * A client that never got to the relay never said its key. Where only one key
+ * is nobody's and only one host has none, they belong together.
+ */
+static void find_last_key(struct witness *w)
+{
+	struct relay_key *lone = NULL;
+	int left = -1;
+	unsigned keys = 0, hosts = 0;
+
+	for (size_t i = 0; i < w->key_count; i++) {
+		if (w->keys[i].host < 0) {
+			lone = &w->keys[i];
+			keys++;
+		}
+	}
+	for (size_t i = 0; keys == 1 && i < w->cast->count; i++) {
+		bool has_key = w->cast->nodes[i].kind != CAST_HOST;
+
+		for (size_t k = 0; k < w->key_count && !has_key; k++)
+			has_key = w->keys[k].host == (int)i;
+		if (!has_key) {
+			left = (int)i;
+			hosts++;
+		}
+	}
+	if (keys == 1 && hosts == 1)
+		lone->host = left;
+}
+
 /* A key whose client was not recorded itself is told by where it came from. */
 static void find_key_hosts(struct witness *w)
 {
@@ -117,6 +147,7 @@ static void find_key_hosts(struct witness *w)
 		if (host >= 0 && w->cast->nodes[host].kind == CAST_HOST)
 			key->host = host;
 	}
+	find_last_key(w);
 }
 
 int owners_finish(struct witness *w)

@@ -89,7 +89,8 @@ struct trail {
 
 struct relay_key {
 	uint8_t bytes[DERP_KEY_BYTES];
-	int host;		   /* -1 as long as nobody's */
+	int host;	/* -1 as long as nobody's */
+	bool connected; /* a client said that it has it, first at seen_ns */
 	struct endpoint seen_from; /* where its client's stream came from */
 	uint64_t seen_ns;
 	uint32_t next; /* of the same hash */

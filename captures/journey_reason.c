@@ -167,18 +167,20 @@ static void say_outbound(struct why *why)
 static void say_relay(struct why *why)
 {
 	const struct trail *t = why->trail;
-	const char *relay = name_of(why, why->last->node);
+	const struct relay_key *key =
+		t->dst_key ? &why->w->keys[t->dst_key - 1] : NULL;
 
-	if (!t->dst_key)
-		say(why, "%s did not send it on", relay);
-	else if (why->w->keys[t->dst_key - 1].host < 0)
-		say(why,
-		    "%s did not send it on: nobody was seen to connect "
-		    "with that key",
-		    relay);
-	else
-		say(why, "%s did not send it on to %s", relay,
-		    name_of(why, why->one->to));
+	say(why, "%s did not send it on", name_of(why, why->last->node));
+	if (key && key->host < 0)
+		say(why, ": nobody was seen to connect with that key");
+	else if (key && !key->connected)
+		say(why, ": %s was never seen to connect to it",
+		    name_of(why, key->host));
+	else if (key && key->seen_ns > why->now_ns)
+		say(why, ": %s had not connected to it yet",
+		    name_of(why, key->host));
+	else if (key)
+		say(why, " to %s", name_of(why, key->host));
 }
 
 static void say_entered(struct why *why)

@@ -122,12 +122,14 @@ static int take_client_info(struct witness *w, struct tcp_side *side,
 	if (!side->key)
 		return -ENOMEM;
 	key = &w->keys[side->key - 1];
+	if (!key->connected)
+		key->seen_ns = seen->frame->time_ns;
+	key->connected = true;
 	if (seen->out && seen->node >= 0 &&
 	    w->cast->nodes[seen->node].kind == CAST_HOST) {
 		key->host = seen->node;
 	} else if (!key->seen_from.ip) {
 		key->seen_from = seen->src;
-		key->seen_ns = seen->frame->time_ns;
 	}
 	return 0;
 }

@@ -57,6 +57,14 @@ static void put(struct text *t, const char *format, ...)
 		t->used = t->size_bytes - 1;
 }
 
+/* ICMP has no ports to tell. */
+static const char *format_end(struct endpoint e,
+			      char text[static ENDPOINT_TEXT_BYTES])
+{
+	return e.port ? endpoint_format(e, text)
+		      : endpoint_format_ip(e.ip, text);
+}
+
 static const char *ordinal_suffix(unsigned n)
 {
 	if (n / 10 % 10 == 1)
@@ -85,11 +93,11 @@ static void put_who(struct text *t, const struct journeys *j,
 		    ordinal_suffix(n), journey_kind_name(one));
 	else
 		put(t, "the %s from %s", journey_kind_name(one),
-		    endpoint_format(first->src, end));
+		    format_end(first->src, end));
 	if (one->to >= 0)
 		put(t, " to %s", j->cast->nodes[one->to].name);
 	else if (!one->over_relay)
-		put(t, " to %s", endpoint_format(first->dst, end));
+		put(t, " to %s", format_end(first->dst, end));
 }
 
 /* The outermost router that it left translated, else where it set out. */
@@ -126,7 +134,7 @@ static void put_way(struct text *t, const struct journeys *j,
 
 	if (left)
 		put(t, " left %s from %s%s", frame_node(j, left),
-		    endpoint_format(left->src, end),
+		    format_end(left->src, end),
 		    one->arrived || left != last || one->on_internet ||
 				    one->died_at >= 0
 			    ? " and"

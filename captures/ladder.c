@@ -215,8 +215,6 @@ static void draw_end(const struct ladder *l, const struct journey *one,
 	}
 	if (heading(l, one, end) < 0)
 		stub = -stub;
-	if (at + stub < row)
-		stub = 0;
 	fill(at, at + stub);
 	at[stub] = lost ? 'x' : '?';
 }

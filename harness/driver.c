@@ -18,6 +18,14 @@ uint64_t driver_now_us(const struct driver *d)
 	return clock_now_us(d->config.clock);
 }
 
+bool driver_set_skip(struct driver *d, bool skip)
+{
+	bool was = d->config.skip;
+
+	d->config.skip = skip;
+	return was;
+}
+
 int driver_watch(struct driver *d, struct watch *w, uint32_t events)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = w};

@@ -51,6 +51,12 @@ int driver_settle(struct driver *d, uint64_t limit_us, struct err *err);
 
 uint64_t driver_now_us(const struct driver *d);
 
+/*
+ * Turns skipping on or off and returns what it was. Off while something of the real world is waited for,
+ * such as a daemon that starts.
+ */
+bool driver_set_skip(struct driver *d, bool skip);
+
 /* NODE is a plan node with a model client; NULL for another. */
 struct client *driver_client(struct driver *d, unsigned node);
 

@@ -292,11 +292,25 @@ static const struct flow *find_flow(const struct conntrack *ct, uint32_t id)
 }
 
 /*
+ * Told as whole seconds, rounded down, and fresh: so one more, except in the
+ * very jiffy in which a full timeout was set.
+ */
+static uint64_t whole_left_us(const struct entry *e,
+			      const struct conntrack_timeouts *timeouts)
+{
+	if (e->proto == IPPROTO_UDP && (e->timeout_s == timeouts->udp_s ||
+					e->timeout_s == timeouts->udp_stream_s))
+		return e->timeout_s * SECOND_US;
+	return (e->timeout_s + 1) * SECOND_US;
+}
+
+/*
  * What is left of an entry now, before the lab time that passes; ELAPSED_US is
  * the real time since the last call.
  */
 static struct flow look(const struct conntrack *ct, const struct entry *e,
-			uint64_t elapsed_us, unsigned stream_timeout_s)
+			uint64_t elapsed_us,
+			const struct conntrack_timeouts *timeouts)
 {
 	const struct flow *old = find_flow(ct, e->id);
 	struct flow now = {.id = e->id, .packets = e->packets};
@@ -310,14 +324,13 @@ static struct flow look(const struct conntrack *ct, const struct entry *e,
 				      ? old->left_us - elapsed_us : 0;
 		return now;
 	}
-	/* Told as whole seconds, rounded down, and fresh: so one more. */
-	now.left_us = (e->timeout_s + 1) * SECOND_US;
+	now.left_us = whole_left_us(e, timeouts);
 	/* The kernel's 2 s are real ones; the lab's may have been skipped. */
 	if (e->proto == IPPROTO_UDP && (e->status & IPS_SEEN_REPLY) &&
 	    !(e->status & IPS_ASSURED) && old && old->age_us >= STREAM_AFTER_US)
 		now.stream = true;
 	if (now.stream && e->proto == IPPROTO_UDP)
-		now.left_us = stream_timeout_s * SECOND_US;
+		now.left_us = timeouts->udp_stream_s * SECOND_US;
 	return now;
 }
 
@@ -343,7 +356,7 @@ static bool age_one(struct conntrack *ct, const struct entry *e,
 }
 
 int conntrack_age(struct conntrack *ct, uint64_t us, uint64_t now_us,
-		  unsigned stream_timeout_s, struct err *err)
+		  const struct conntrack_timeouts *timeouts, struct err *err)
 {
 	uint64_t elapsed_us = ct->called_us ? now_us - ct->called_us : 0;
 	struct reading reading = {NULL, 0, 0, false};
@@ -359,7 +372,7 @@ int conntrack_age(struct conntrack *ct, uint64_t us, uint64_t now_us,
 	}
 	for (unsigned i = 0; flows && i < reading.count; i++) {
 		struct flow flow = look(ct, &reading.entries[i], elapsed_us,
-					stream_timeout_s);
+					timeouts);
 
 		if (age_one(ct, &reading.entries[i], &flow, us))
 			flows[count++] = flow;

@@ -27,11 +27,17 @@ struct netlink *conntrack_netlink(struct conntrack *ct);
 /* Forgets every flow. */
 int conntrack_flush(struct conntrack *ct, struct err *err);
 
+/* The router's, for UDP. */
+struct conntrack_timeouts {
+	unsigned udp_s, udp_stream_s;
+};
+
 /*
  * Ages every flow by US. NOW_US is real time, and says how long ago the last
- * call was; STREAM_TIMEOUT_S is the router's for UDP.
+ * call was. What was refreshed since then (or is seen for the first time) is
+ * known to a second only; all else is exact.
  */
 int conntrack_age(struct conntrack *ct, uint64_t us, uint64_t now_us,
-		  unsigned stream_timeout_s, struct err *err);
+		  const struct conntrack_timeouts *timeouts, struct err *err);
 
 #endif

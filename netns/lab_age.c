@@ -91,6 +91,10 @@ static int age_leases(struct lab *lab, struct lab_node *router, uint64_t us,
 static int age_router(struct lab *lab, struct lab_node *router, uint64_t us,
 		      uint64_t now_us, struct err *err)
 {
+	const struct conntrack_timeouts timeouts = {
+		.udp_s = router->plan.nat.udp_timeout_s,
+		.udp_stream_s = router->plan.nat.udp_stream_timeout_s,
+	};
 	int code = lab_enter(lab, router, err);
 
 	if (!code && !router->own->conntrack)
@@ -98,8 +102,7 @@ static int age_router(struct lab *lab, struct lab_node *router, uint64_t us,
 				     router->plan.name, err);
 	if (!code)
 		code = conntrack_age(router->own->conntrack, us, now_us,
-				     router->plan.nat.udp_stream_timeout_s,
-				     err);
+				     &timeouts, err);
 	if (!code)
 		code = age_sets(router, us, err);
 	if (!code)

@@ -29,7 +29,7 @@
 struct building {
 	struct lab *lab;
 	struct netlink *sockets; /* by node: rtnetlink */
-	const char *skip[8];	 /* sysctls that already have their value */
+	const char *skip[12];	 /* sysctls that already have their value */
 	unsigned skip_count;
 };
 
@@ -40,8 +40,9 @@ int lab_sysctl(const char *name, const char *value, struct err *err)
 
 	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	/* A kernel without IPv6 needs none of its sysctls. */
-	if (fd < 0 && errno == ENOENT && strncmp(name, "ipv6/", 5) == 0)
+	/* A kernel without IPv6 or br_netfilter needs none of their sysctls. */
+	if (fd < 0 && errno == ENOENT &&
+	    (strncmp(name, "ipv6/", 5) == 0 || strncmp(name, "bridge/", 7) == 0))
 		return 0;
 	if (fd < 0 || write(fd, value, strlen(value)) < 0)
 		code = err_set(err, errno, "cannot set %s to %s: %s", path,
@@ -65,6 +66,10 @@ static const struct sysctl all_sysctls[] = {
 	{"ipv4/conf/all/rp_filter", "0"},
 	{"ipv4/conf/default/rp_filter", "0"},
 };
+/* With br_netfilter, neighbours on a bridge would pass the router's NAT. */
+static const struct sysctl bridge_sysctls[] = {
+	{"bridge/bridge-nf-call-iptables", "0"},
+};
 /* Packet counters tell lab_age which flows were refreshed. */
 static const struct sysctl router_sysctls[] = {
 	{"ipv4/ip_forward", "1"},
@@ -75,6 +80,7 @@ static const struct sysctl router_sysctls[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Also where there is no such sysctl and none is needed. */
 static bool sysctl_has(const char *name, const char *value)
 {
 	char path[128], found[16] = "";
@@ -84,23 +90,28 @@ static bool sysctl_has(const char *name, const char *value)
 	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return errno == ENOENT;
 	bytes = read(fd, found, sizeof(found) - 1);
 	close(fd);
 	found[bytes > 0 ? bytes - 1 : 0] = 0;
 	return strcmp(found, value) == 0;
 }
 
+static void look_at(struct building *b, const struct sysctl *sysctls,
+		    unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (sysctl_has(sysctls[i].name, sysctls[i].value))
+			b->skip[b->skip_count++] = sysctls[i].name;
+}
+
 /* All fresh namespaces start alike: what the first one has need not be set. */
 static void look_at_sysctls(struct building *b)
 {
 	b->skip_count = 0;
-	for (unsigned i = 0; i < COUNT(all_sysctls); i++)
-		if (sysctl_has(all_sysctls[i].name, all_sysctls[i].value))
-			b->skip[b->skip_count++] = all_sysctls[i].name;
-	for (unsigned i = 0; i < COUNT(router_sysctls); i++)
-		if (sysctl_has(router_sysctls[i].name, router_sysctls[i].value))
-			b->skip[b->skip_count++] = router_sysctls[i].name;
+	look_at(b, all_sysctls, COUNT(all_sysctls));
+	look_at(b, bridge_sysctls, COUNT(bridge_sysctls));
+	look_at(b, router_sysctls, COUNT(router_sysctls));
 }
 
 static int set_sysctls(const struct building *b, const struct sysctl *sysctls,
@@ -148,6 +159,9 @@ static int make_node(struct building *b, struct lab_node *node, struct err *err)
 	if (code || node->plan.kind != LAB_ROUTER)
 		return code;
 	code = set_sysctls(b, router_sysctls, COUNT(router_sysctls), err);
+	if (!code)
+		code = set_sysctls(b, bridge_sysctls, COUNT(bridge_sysctls),
+				   err);
 	if (!code)
 		code = lab_router_timeouts(node, err);
 	if (!code)
@@ -422,6 +436,9 @@ static int make_world(struct building *b, struct err *err)
 		return code;
 	look_at_sysctls(b);
 	code = set_sysctls(b, all_sysctls, COUNT(all_sysctls), err);
+	if (!code)
+		code = set_sysctls(b, bridge_sysctls, COUNT(bridge_sysctls),
+				   err);
 	for (unsigned i = 0; i < lab->count && !code; i++)
 		code = make_node(b, &lab->nodes[i], err);
 	if (!code)

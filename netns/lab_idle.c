@@ -10,7 +10,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
+
+/* A daemon that waits for less has something left to do. */
+#define SHORTLY_S 2
 
 /* The start of a file, with a NUL; false where it cannot be read. */
 static bool read_start(const char *path, char *text, size_t size_bytes)
@@ -40,11 +46,40 @@ static bool sleeps(pid_t pid)
 	return after && after[1] == ' ' && after[2] == 'S';
 }
 
-/* Nothing to be read in any socket that TABLE (udp, tcp) lists. */
-static bool queues_empty(pid_t pid, const char *table)
+/*
+ * miniupnpd puts some answers off by milliseconds and waits for that in
+ * select() as for anything else; so how long it means to wait is read from its
+ * memory. Otherwise it waits for its next announcement, minutes away.
+ */
+static bool waits_shortly(pid_t pid)
+{
+	unsigned long number, timeout_at;
+	struct timespec timeout;
+	struct iovec here = {&timeout, sizeof(timeout)}, there = here;
+	char path[64], text[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	if (!read_start(path, text, sizeof(text)) ||
+	    sscanf(text, "%lu %*s %*s %*s %*s %lx", &number, &timeout_at) != 2)
+		return false;
+	if (number != SYS_pselect6 || !timeout_at)
+		return false;
+	there.iov_base = (void *)timeout_at;
+	if (process_vm_readv(pid, &here, 1, &there, 1, 0) !=
+	    (ssize_t)sizeof(timeout))
+		return false;
+	return timeout.tv_sec < SHORTLY_S;
+}
+
+/*
+ * Nothing to be read in the sockets on which a daemon is asked: SSDP, NAT-PMP
+ * and PCP, and its HTTP connections. Other sockets of the namespace are
+ * somebody else's.
+ */
+static bool queues_empty(pid_t pid, const char *table, bool every_port)
 {
 	char path[64], line[512];
-	unsigned received;
+	unsigned port, received;
 	bool empty = true;
 	FILE *f;
 
@@ -54,7 +89,9 @@ static bool queues_empty(pid_t pid, const char *table)
 		return true;
 	while (empty && fgets(line, sizeof(line), f))
 		/* sl: local remote state tx_queue:rx_queue ... */
-		if (sscanf(line, "%*s %*s %*s %*s %*x:%x", &received) == 1)
+		if (sscanf(line, "%*s %*x:%x %*s %*s %*x:%x", &port,
+			   &received) == 2 &&
+		    (every_port || port == 1900 || port == 5351))
 			empty = !received;
 	fclose(f);
 	return empty;
@@ -67,8 +104,9 @@ bool lab_daemons_idle(const struct lab *lab)
 
 		if (!d || d->pid < 0)
 			continue;
-		if (!queues_empty(d->pid, "udp") ||
-		    !queues_empty(d->pid, "tcp") || !sleeps(d->pid))
+		if (!queues_empty(d->pid, "udp", false) ||
+		    !queues_empty(d->pid, "tcp", true) || !sleeps(d->pid) ||
+		    waits_shortly(d->pid))
 			return false;
 	}
 	return true;

@@ -59,6 +59,33 @@ int lab_router_timeouts(const struct lab_node *router, struct err *err)
 	return code;
 }
 
+/*
+ * miniupnpd answers NAT-PMP and PCP or neither: both are on port 5351, and the
+ * first byte of a request is its version, 0 or 2. A router that is to have one
+ * of them does not hear the other.
+ */
+static int load_protocol_rules(struct lab *lab, const struct lab_node *router,
+			       struct err *err)
+{
+	const unsigned both = LAB_PORTMAP_NAT_PMP | LAB_PORTMAP_PCP;
+	unsigned has = router->plan.portmap & both;
+	char text[384];
+
+	if (!has || has == both)
+		return 0;
+	snprintf(text, sizeof(text),
+		 "table inet portmap {\n"
+		 "	chain input {\n"
+		 "		type filter hook input priority filter - 5; policy accept;\n"
+		 "	}\n"
+		 "}\n"
+		 "flush chain inet portmap input\n"
+		 "add rule inet portmap input iifname \"%s\" udp dport 5351 @th,64,8 %s 0 drop\n",
+		 router->ifaces[1].name,
+		 has == LAB_PORTMAP_PCP ? "==" : "!=");
+	return lab_nft(lab, text, NULL, router->plan.name, err);
+}
+
 int lab_router_daemon(struct lab *lab, struct lab_node *router, struct err *err)
 {
 	struct portmapd_plan plan = {
@@ -68,12 +95,16 @@ int lab_router_daemon(struct lab *lab, struct lab_node *router, struct err *err)
 		.lan_ip = router->ifaces[1].ip,
 		.lan_bits = router->ifaces[1].prefix_bits,
 	};
+	int code;
 
 	if (lab->own->files_fd < 0)
 		lab->own->files_fd = portmapd_files(err);
 	if (lab->own->files_fd < 0)
 		return lab->own->files_fd;
 	plan.files_fd = lab->own->files_fd;
+	code = load_protocol_rules(lab, router, err);
+	if (code)
+		return code;
 	return portmapd_start(&router->own->daemon, &plan, err);
 }
 
@@ -210,12 +241,12 @@ static int set_here(struct lab *lab, struct lab_node *router,
 {
 	int code = lab_router_timeouts(router, err);
 
-	if (!code)
-		code = lab_router_rules(lab, router, false, err);
-	if (!code && !router->plan.portmap && old_portmap)
+	if (!code && router->plan.portmap != old_portmap && old_portmap)
 		code = lab_nft(lab, "table inet portmap\n"
 			       "delete table inet portmap\n", NULL,
 			       router->plan.name, err);
+	if (!code)
+		code = lab_router_rules(lab, router, false, err);
 	if (!code && router->plan.portmap && !router->own->daemon)
 		code = lab_router_daemon(lab, router, err);
 	return code;

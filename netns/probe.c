@@ -151,12 +151,13 @@ static int try_bridge_filter(struct err *err)
 
 static int try_conntrack(struct err *err)
 {
+	const struct conntrack_timeouts timeouts = {30, 120};
 	struct conntrack *ct;
 	int code = conntrack_new(&ct, "conntrack", err);
 
 	if (code)
 		return code;
-	code = conntrack_age(ct, 0, 0, 120, err);
+	code = conntrack_age(ct, 0, 0, &timeouts, err);
 	conntrack_free(ct);
 	return code;
 }

@@ -201,6 +201,26 @@ START_TEST(tells_destinations_apart)
 }
 END_TEST
 
+/*
+ * Linux's NAT, when two flows clash, also gives the sender another port on the
+ * way in: both ends change at once, as seen in a real recording.
+ */
+START_TEST(follows_a_clash_of_flows)
+{
+	stage_say(s, "short");
+	stage_hops(s, A_OUT "edge-c.lan out 25.0.0.2:9574 192.168.2.2:41641 62;"
+			    "c.eth0 in 25.0.0.2:9574 192.168.2.2:41641 62");
+	stage_pong(s, 2);
+	stage_hops(s, "c.eth0 out 192.168.2.2:41641 25.0.0.2:9574 64;"
+		      "edge-c.lan in 192.168.2.2:41641 25.0.0.2:9574 64;"
+		      "edge-c.wan out 25.0.0.3:5765 25.0.0.2:41641 63;"
+		      "home-a.wan in 25.0.0.3:5765 25.0.0.2:41641 63");
+	ck_assert_uint_eq(stage_journeys(s)->count, 2);
+	expect(0, "a", "c", 6, "arrived");
+	expect(1, "c", "a", 4, "home-a");
+}
+END_TEST
+
 /* A host sends back the very bytes that it got. */
 START_TEST(an_echo_is_a_journey_of_its_own)
 {
@@ -499,6 +519,8 @@ START_TEST(follows_icmp_errors)
 	ck_assert_uint_eq(stage_journeys(s)->count, 2);
 	expect(1, "edge-c", "a", 4, "arrived");
 	ck_assert_uint_eq(at(1)->kind, JOURNEY_ICMP_ERROR);
+	describes(1, "edge-c's 1st icmp error to a left edge-c from 25.0.0.3 "
+		     "and reached a (frames 5, 6, 7, 8)");
 	describes(0, "a's 1st disco.ping to c left home-a from "
 		     "25.0.0.2:41641 and died at edge-c: no mapping for port "
 		     "5765; answered with ICMP port unreachable "
@@ -546,6 +568,7 @@ int main(void)
 	tcase_add_test(tests, tells_copies_apart_by_ttl);
 	tcase_add_test(tests, knows_hosts_by_granted_ports);
 	tcase_add_test(tests, private_addresses_are_not_unique);
+	tcase_add_test(tests, follows_a_clash_of_flows);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

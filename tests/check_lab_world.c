@@ -11,8 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 5000
-
 static void plan_node(struct world *w, unsigned index, const char *name,
 		      enum lab_kind kind, int router)
 {
@@ -126,7 +124,7 @@ struct endpoint udp_expect(int fd, const char *text)
 	socklen_t size = sizeof(from);
 	ssize_t bytes = -1;
 
-	ck_assert_msg(poll(&wait, 1, PATIENCE_MS) == 1, "\"%s\" never came",
+	ck_assert_msg(poll(&wait, 1, LONG_MS) == 1, "\"%s\" never came",
 		      text);
 	bytes = recvfrom(fd, got, sizeof(got) - 1, MSG_DONTWAIT,
 			 (struct sockaddr *)&from, &size);
@@ -152,6 +150,46 @@ struct endpoint udp_seen(int from, int server_fd, struct endpoint server)
 {
 	udp_send(from, server, "seen?");
 	return udp_expect(server_fd, "seen?");
+}
+
+void check_let_in(int a, int who, struct endpoint to, bool expected)
+{
+	udp_send(who, to, "knock");
+	if (expected)
+		udp_expect(a, "knock");
+	else
+		udp_expect_nothing(a);
+}
+
+bool tcp_connects(struct world *w, unsigned from, unsigned to,
+		  unsigned patience_ms)
+{
+	struct sockaddr_in there = {.sin_family = AF_INET,
+				    .sin_port = htons(443),
+				    .sin_addr.s_addr =
+					    htonl(world_ip(w, to))};
+	struct timeval patience = {
+		.tv_sec = patience_ms / 1000,
+		.tv_usec = patience_ms % 1000 * 1000,
+	};
+	bool connected;
+	int client, server;
+
+	ok(lab_enter(w->lab, world_node(w, to), err));
+	server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(server, (struct sockaddr *)&there,
+			      sizeof(there)), 0);
+	ck_assert_int_eq(listen(server, 1), 0);
+	ok(lab_enter(w->lab, world_node(w, from), err));
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		   sizeof(patience));
+	lab_leave(w->lab);
+	connected = connect(client, (struct sockaddr *)&there,
+			    sizeof(there)) == 0;
+	close(client);
+	close(server);
+	return connected;
 }
 
 void in_sandbox(int (*test)(void *arg))

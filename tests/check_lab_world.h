@@ -15,6 +15,10 @@
 
 #include <check.h>
 
+/* How long to wait for what must come, and for what must not. */
+#define LONG_MS 5000
+#define SHORT_MS 200
+
 /* Indexes into the plan that world_plan makes. */
 enum { HOME, A, S, T, CAFE, C, B, WORLD_NODES };
 
@@ -51,6 +55,11 @@ void udp_expect_nothing(int fd);
 struct endpoint udp_seen(int from, int server_fd, struct endpoint server);
 struct endpoint at(uint32_t ip, uint16_t port);
 
+/* WHO sends to where A is seen; does it get in? */
+void check_let_in(int a, int who, struct endpoint to, bool expected);
+bool tcp_connects(struct world *w, unsigned from, unsigned to,
+		  unsigned patience_ms); /* port 443 */
+
 /* Runs the test in a sandbox; the test program's main has seen to it that
  * there can be one. */
 void in_sandbox(int (*test)(void *arg));
@@ -85,7 +94,8 @@ int world_missing(void);
 	END_TEST                                                               \
 	static void name##_body(struct world *w)
 
-/* check_lab_age.c, check_lab_portmap.c */
+/* check_lab_router.c, check_lab_age.c, check_lab_portmap.c */
+TCase *router_tests(void);
 TCase *age_tests(void);
 TCase *portmap_tests(void);
 

@@ -455,6 +455,55 @@ START_TEST(knows_senders_by_their_keys)
 }
 END_TEST
 
+/* c never got there: of all hosts and keys, only it and its key are left. */
+START_TEST(knows_the_last_key_by_elimination)
+{
+	size_t from;
+
+	add_opening(&a_up, &a_down, a_key);
+	syn(&a_up, 0, 4);
+	syn(&a_down, TCP_FLAG_ACK, 4);
+	flush(&a_up, 0, 4);
+	flush(&a_down, 0, 4);
+	stage_ping(s, 1);
+	from = a_up.size_bytes;
+	add_packet(&a_up, DERP_SEND_PACKET, c_key);
+	flush(&a_up, from, 4);
+	stage_journeys(s);
+	expect(find(JOURNEY_RELAY, 0), "a", "c", 4, "relay");
+	reason_is(find(JOURNEY_RELAY, 0), "relay did not send it on: c was "
+					  "never seen to connect to it");
+	/* Two keys that nobody has are one too many. */
+	from = a_up.size_bytes;
+	add_packet(&a_up, DERP_SEND_PACKET, other_key);
+	flush(&a_up, from, 4);
+	stage_journeys(s);
+	expect(find(JOURNEY_RELAY, 0), "a", "-", 4, "relay");
+	expect(find(JOURNEY_RELAY, 1), "a", "-", 4, "relay");
+}
+END_TEST
+
+START_TEST(dies_before_the_client_connects)
+{
+	size_t from;
+
+	add_opening(&a_up, &a_down, a_key);
+	add_opening(&c_up, &c_down, c_key);
+	syn(&a_up, 0, 4);
+	flush(&a_up, 0, 4);
+	stage_ping(s, 1);
+	from = a_up.size_bytes;
+	add_packet(&a_up, DERP_SEND_PACKET, c_key);
+	flush(&a_up, from, 4);
+	syn(&c_up, 0, 4);
+	flush(&c_up, 0, 4);
+	stage_journeys(s);
+	expect(find(JOURNEY_RELAY, 0), "a", "c", 4, "relay");
+	reason_is(find(JOURNEY_RELAY, 0),
+		  "relay did not send it on: c had not connected to it yet");
+}
+END_TEST
+
 /* Only one end was recorded. */
 START_TEST(follows_with_c_alone)
 {
@@ -610,6 +659,8 @@ int main(void)
 	tcase_add_test(tests, shows_resets);
 	tcase_add_test(tests, tells_receivers_apart);
 	tcase_add_test(tests, knows_senders_by_their_keys);
+	tcase_add_test(tests, knows_the_last_key_by_elimination);
+	tcase_add_test(tests, dies_before_the_client_connects);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "harness/nearest.h"
 #include "tests/check_scenario_suites.h"
@@ -92,6 +93,10 @@ START_TEST(places)
 		   2, 8, "title: a text expected, this is a mapping");
 	refused_at("natrig: 1\ntitle: t\n\xc3\xbc: {\xc3\xa9: x}\n" NODES STEPS, 3,
 		   1, "unknown key \"\xc3\xbc\"");
+	refused_at(HEAD NODES STEPS "  - {ping: \xc3\xa9 c}\n", 12, 14,
+		   "\"x -> y\" expected");
+	refused_at(HEAD "seed: 18446744073709551616\n" NODES STEPS, 3, 7,
+		   "seed: a number from 0 to 18446744073709551615");
 	/* Folded over two lines: the place of the statement. */
 	refused_at(HEAD NODES STEPS "order:\n  - some a ->\n    x leaves a\n",
 		   13, 5, "expected a node");
@@ -109,6 +114,24 @@ START_TEST(places_of_files)
 	ck_assert_str_eq(err.file, "/nowhere/x.yaml");
 	ck_assert_ptr_nonnull(strstr(err.text, "No such file"));
 	ck_assert_int_eq(scenario_read("/", &s, &err), -EISDIR);
+}
+END_TEST
+
+/* One byte too much, of which all but that byte would be fine. */
+START_TEST(big_file)
+{
+	char path[] = "/tmp/check_scenario.XXXXXX";
+	int fd = mkstemp(path);
+	FILE *file = fdopen(fd, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(HEAD NODES STEPS "#", file);
+	while (ftell(file) <= 1024 * 1024)
+		fputc('x', file);
+	fclose(file);
+	ck_assert_int_eq(scenario_read(path, &s, &err), -EINVAL);
+	unlink(path);
+	ck_assert_ptr_nonnull(strstr(err.text, "at most 1048576"));
 }
 END_TEST
 
@@ -167,6 +190,7 @@ static const struct hostile {
 	{"natrig: 1\ntitle: \"a\\0b\"\n", "", 0, NODES STEPS,
 	 "a control character"},
 	{"natrig: 1\ntitle: \"a\\nb\"\n", "", 0, NODES STEPS, "one line"},
+	{"title: '", "'''", 9, "'\n", "quotes in a row"},
 	{"%YAML 3.0\n---\nnatrig: 1\n", "", 0, "", ""},
 	{"\xef\xbb\xbf" HEAD, "", 0, NODES STEPS, NULL},
 	{HEAD NODES STEPS, "", 0, "...\n", NULL},
@@ -308,6 +332,7 @@ static Suite *scenario_suite(void)
 	add_parts(parses);
 	tcase_add_test(parses, places);
 	tcase_add_test(parses, places_of_files);
+	tcase_add_test(parses, big_file);
 	tcase_add_test(parses, nearest);
 	suite_add_tcase(suite, parses);
 	tcase_add_checked_fixture(files, NULL, tear_down);

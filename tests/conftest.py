@@ -67,6 +67,7 @@ def natrig(
         for key, value in os.environ.items()
         if key not in ("NATRIG", "COLUMNS", "NO_COLOR", "TERM")
     }
+    environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     environment.update(HOME=str(work), USER=user.pw_name, LC_ALL="C.UTF-8")
     return Natrig(user.pw_name, stage / "natrig", stage / "scenarios", work, prefix, environment)
 

@@ -63,11 +63,15 @@ static void copy_attr(struct nlmsghdr *nlh, const struct nlattr *attr)
 }
 
 struct element {
-	const struct nlattr *key, *data, *timeout;
-	uint64_t left_ms;
+	const struct nlattr *key, *data;
+	uint64_t timeout_ms, left_ms;
 };
 
-/* TYPE is NFT_MSG_DELSETELEM or NFT_MSG_NEWSETELEM. */
+/*
+ * TYPE is NFT_MSG_DELSETELEM or NFT_MSG_NEWSETELEM. A rule's `update` may have
+ * given an element more time than it was made with, which the kernel refuses
+ * to be told (ERANGE); so the time-out grows with it.
+ */
 static void put_element(const struct ageing *a, const struct element *e,
 			uint16_t type)
 {
@@ -75,6 +79,7 @@ static void put_element(const struct ageing *a, const struct element *e,
 	struct nlmsghdr *nlh = begin(a->batch, "age a mapping", type, flags,
 				     a->set);
 	struct nlattr *list, *nest;
+	uint64_t left_ms;
 
 	if (!nlh)
 		return;
@@ -84,10 +89,12 @@ static void put_element(const struct ageing *a, const struct element *e,
 	if (type == NFT_MSG_NEWSETELEM) {
 		if (e->data)
 			copy_attr(nlh, e->data);
-		if (e->timeout)
-			copy_attr(nlh, e->timeout);
+		left_ms = e->left_ms - a->ms;
+		mnl_attr_put_u64(nlh, NFTA_SET_ELEM_TIMEOUT,
+				 htobe64(left_ms > e->timeout_ms ?
+						 left_ms : e->timeout_ms));
 		mnl_attr_put_u64(nlh, NFTA_SET_ELEM_EXPIRATION,
-				 htobe64(e->left_ms - a->ms));
+				 htobe64(left_ms));
 	}
 	mnl_attr_nest_end(nlh, nest);
 	mnl_attr_nest_end(nlh, list);
@@ -96,7 +103,7 @@ static void put_element(const struct ageing *a, const struct element *e,
 
 static void age_element(struct ageing *a, const struct nlattr *nest)
 {
-	struct element e = {NULL, NULL, NULL, 0};
+	struct element e = {NULL, NULL, 0, 0};
 	const struct nlattr *attr;
 
 	netlink_for_each_nested(attr, nest) {
@@ -107,11 +114,11 @@ static void age_element(struct ageing *a, const struct nlattr *nest)
 		else if (type == NFTA_SET_ELEM_DATA)
 			e.data = attr;
 		else if (type == NFTA_SET_ELEM_TIMEOUT)
-			e.timeout = attr;
+			e.timeout_ms = be64toh(mnl_attr_get_u64(attr));
 		else if (type == NFTA_SET_ELEM_EXPIRATION)
 			e.left_ms = be64toh(mnl_attr_get_u64(attr));
 	}
-	if (!e.key || !e.timeout)
+	if (!e.key || !e.timeout_ms)
 		return;
 	a->count++;
 	put_element(a, &e, NFT_MSG_DELSETELEM);

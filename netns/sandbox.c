@@ -134,9 +134,15 @@ static int own_mounts(struct err *err)
 			       "sandbox: %s; in a container, start it with "
 			       "--security-opt systempaths=unconfined",
 			       strerror(errno));
-	/* Daemons log to the lab, not to the host; there may be no log. */
-	if (mount("/dev/null", "/dev/log", NULL, MS_BIND, NULL))
-		return 0;
+	/*
+	 * Daemons' words stay in the lab: off the host's log, and off its
+	 * console, which is what syslog() falls back to, at 1 ms a line. Where
+	 * there is neither, there is nothing to cover.
+	 */
+	for (unsigned i = 0; i < 2; i++)
+		if (mount("/dev/null", i ? "/dev/console" : "/dev/log", NULL,
+			  MS_BIND, NULL))
+			continue;
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- order statements ------------------------------------------------------- */
+/* --- order statements --------------------------------------------------- */
 
 static int read_statement(struct reader *r, const struct yaml_node *item,
 			  const struct cast *cast)
@@ -56,7 +56,7 @@ static int read_order(struct reader *r, const struct yaml_node *list,
 	return ret;
 }
 
-/* --- the file's own keys ------------------------------------------------------ */
+/* --- the file's own keys ------------------------------------------------ */
 
 static int read_version(struct reader *r, const struct yaml_node *value,
 			void *into)
@@ -101,7 +101,8 @@ static int read_nodes(struct reader *r, const struct yaml_node *hosts,
 	r->hosts = hosts;
 	r->routers = yaml_get(root, "routers");
 	if (!ret && r->routers)
-		ret = reader_kind(r, r->routers, YAML_MAP, "{NAME: {nat: ...}}");
+		ret = reader_kind(r, r->routers, YAML_MAP,
+				  "{NAME: {nat: ...}}");
 	if (!ret && servers)
 		ret = reader_kind(r, servers, YAML_MAP, "{stun: 2, ...}");
 	if (!ret && !hosts->members)
@@ -135,7 +136,7 @@ static const struct reader_key file_keys[] = {
 	{"order", read_order, false},
 	{NULL, NULL, false}};
 
-/* --- files and texts ------------------------------------------------------------ */
+/* --- files and texts ---------------------------------------------------- */
 
 int scenario_parse(const char *name, const char *text, size_t size_bytes,
 		   struct scenario **scenario, struct err *err)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- words --------------------------------------------------------------------- */
+/* --- words -------------------------------------------------------------- */
 
 /* "->" is a word of its own, spaces or not. */
 static size_t word_len(const char *p)
@@ -62,9 +62,10 @@ int reader_arrow(struct reader *r, const struct yaml_node *node,
 				wanted, node->text);
 }
 
-/* --- block, unblock -------------------------------------------------------------- */
+/* --- block, unblock ----------------------------------------------------- */
 
-#define BLOCK_WANTED "\"x -> y\" or \"x -> y of udp|tcp|PORT|udp PORT|tcp PORT\""
+#define BLOCK_WANTED                                                           \
+	"\"x -> y\" or \"x -> y of udp|tcp|PORT|udp PORT|tcp PORT\""
 
 /* PORT of a word, or -EINVAL. */
 static int parse_port(const char *word, uint16_t *port)
@@ -184,7 +185,7 @@ int reader_finish_block(struct reader *r, const struct yaml_node *body,
 	return ret;
 }
 
-/* --- send ------------------------------------------------------------------------ */
+/* --- send --------------------------------------------------------------- */
 
 static int read_from(struct reader *r, const struct yaml_node *value,
 		     void *into)
@@ -197,7 +198,7 @@ static int read_from(struct reader *r, const struct yaml_node *value,
 	return ret;
 }
 
-/* The port that somebody listens to on NODE; 0: none that goes without saying. */
+/* The port that somebody listens to on NODE; 0: that must be said. */
 static uint16_t usual_port(const struct scenario *s, int node)
 {
 	const struct scenario_host *host = scenario_host(s, (unsigned)node);

@@ -9,7 +9,7 @@ static const struct nat nat_defaults = {.wan_input = NAT_WAN_DROP,
 					.udp_timeout_s = 30,
 					.udp_stream_timeout_s = 120};
 
-/* --- the keys of a behaviour: INTO is the struct lab_plan_node ------------- */
+/* --- the keys of a behaviour: INTO is the struct lab_plan_node ---------- */
 
 static struct nat *nat_of(void *into)
 {
@@ -129,11 +129,10 @@ static int read_udp_stream_timeout(struct reader *r,
 }
 
 #define BESIDE_KEYS                                                            \
-	{"hairpin", read_hairpin, false}, {"wan-input", read_wan_input, false}, \
-		{"udp-timeout", read_udp_timeout, false},                      \
-	{                                                                      \
-		"udp-stream-timeout", read_udp_stream_timeout, false           \
-	}
+	{"hairpin", read_hairpin, false},                                      \
+	{"wan-input", read_wan_input, false},                                  \
+	{"udp-timeout", read_udp_timeout, false},                              \
+	{"udp-stream-timeout", read_udp_stream_timeout, false}
 
 static const struct reader_key nat_keys[] = {
 	{"preset", read_preset, false},
@@ -146,7 +145,7 @@ static const struct reader_key nat_keys[] = {
 static const struct reader_key beside_keys[] = {BESIDE_KEYS,
 						{NULL, NULL, false}};
 
-/* --- nat: a preset, or a mapping -------------------------------------------- */
+/* --- nat: a preset, or a mapping ---------------------------------------- */
 
 static int read_nat(struct reader *r, const struct yaml_node *value, void *into)
 {
@@ -176,7 +175,7 @@ static int read_new_nat(struct reader *r, const struct yaml_node *value,
 	return read_nat(r, value, into);
 }
 
-/* --- portmap: one or a list ------------------------------------------------- */
+/* --- portmap: one or a list --------------------------------------------- */
 
 static const char *const portmap_names[] = {"none", "upnp", "nat-pmp", "pcp",
 					    NULL};
@@ -256,7 +255,7 @@ int reader_router(struct reader *r, const struct yaml_node *body, bool set,
 	return ret;
 }
 
-/* --- the set step ------------------------------------------------------------- */
+/* --- the set step ------------------------------------------------------- */
 
 /* "set edge-c portmap upnp, wan-input drop" */
 static void set_text(const char *name, const struct yaml_node *member,

@@ -9,7 +9,7 @@
 
 #define MAX_NAME_LEN 32
 
-/* --- names -------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------- */
 
 static const char *const reserved_names[] = {"internet", "all", "stun", NULL};
 
@@ -108,7 +108,7 @@ static int declare_own(struct reader *r, const char *name, unsigned *index)
 	return declare(r, NULL, false, name, LAB_SERVER);
 }
 
-/* --- servers ------------------------------------------------------------------- */
+/* --- servers ------------------------------------------------------------ */
 
 static int declare_stun(struct reader *r, const struct yaml_node *servers)
 {
@@ -206,7 +206,7 @@ int reader_servers(struct reader *r, const struct yaml_node *servers)
 	return servers ? reader_map(r, servers, "servers", keys, NULL) : 0;
 }
 
-/* --- routers ------------------------------------------------------------------- */
+/* --- routers ------------------------------------------------------------ */
 
 /* Follows each router outwards: more steps than routers is a ring. */
 static int check_rings(struct reader *r)
@@ -246,7 +246,7 @@ int reader_routers(struct reader *r)
 	return check_rings(r);
 }
 
-/* --- hosts --------------------------------------------------------------------- */
+/* --- hosts -------------------------------------------------------------- */
 
 #define MODEL "model"
 

@@ -129,7 +129,7 @@ int reader_kind(struct reader *r, const struct yaml_node *node,
 			     wanted, names[node->kind]);
 }
 
-/* --- mappings ---------------------------------------------------------------- */
+/* --- mappings ----------------------------------------------------------- */
 
 #define MAX_KEYS 24
 
@@ -174,7 +174,7 @@ int reader_map(struct reader *r, const struct yaml_node *map, const char *where,
 	return ret;
 }
 
-/* --- scalars ----------------------------------------------------------------- */
+/* --- scalars ------------------------------------------------------------ */
 
 int reader_text(struct reader *r, const struct yaml_node *node, char *text,
 		size_t size_bytes)
@@ -206,8 +206,8 @@ int reader_bool(struct reader *r, const struct yaml_node *node, bool *value)
 	return ret;
 }
 
-int reader_number(struct reader *r, const struct yaml_node *node, uint64_t least,
-		  uint64_t most, uint64_t *value)
+int reader_number(struct reader *r, const struct yaml_node *node,
+		  uint64_t least, uint64_t most, uint64_t *value)
 {
 	uint64_t number = 0;
 	const char *p;
@@ -247,7 +247,8 @@ static const struct unit *take_unit(const char **p)
 	size_t len = strspn(*p, "abcdefghijklmnopqrstuvwxyz");
 
 	for (const struct unit *unit = units; unit->name; unit++)
-		if (strlen(unit->name) == len && !strncmp(unit->name, *p, len)) {
+		if (strlen(unit->name) == len &&
+		    !strncmp(unit->name, *p, len)) {
 			*p += len;
 			return unit;
 		}
@@ -306,12 +307,14 @@ int reader_duration(struct reader *r, const struct yaml_node *node,
 	if (ret == -EINVAL)
 		return reader_refuse(r, node, "%s: a duration like 12s or "
 				     "1m30s expected (whole us, ms, s, m, h), "
-				     "not \"%.64s\"", name_of(node), node->text);
+				     "not \"%.64s\"", name_of(node),
+				     node->text);
 	if (!ret && *us >= least_us && *us <= most_us)
 		return 0;
 	return reader_refuse(r, node, "%s: %.64s is not between %s and %s",
 			     name_of(node), node->text,
-			     reader_duration_text(least_us, least, sizeof(least)),
+			     reader_duration_text(least_us, least,
+						  sizeof(least)),
 			     reader_duration_text(most_us, most, sizeof(most)));
 }
 
@@ -339,7 +342,7 @@ int reader_choice(struct reader *r, const struct yaml_node *node,
 	return reader_kind(r, node, YAML_TEXT, wanted);
 }
 
-/* --- names of nodes ---------------------------------------------------------- */
+/* --- names of nodes ----------------------------------------------------- */
 
 static const char *const kind_names[] = {
 	[LAB_HOST] = "a host",
@@ -388,7 +391,8 @@ int reader_name(struct reader *r, const struct yaml_node *node, size_t byte,
 					 kind_names[k]);
 		return reader_refuse_in(r, node, byte, "%s is %s; %s is "
 					"expected here", name,
-					kind_names[plan->nodes[i].kind], wanted);
+					kind_names[plan->nodes[i].kind],
+					wanted);
 	}
 	return unknown_name(r, node, byte, name, kinds);
 }

@@ -65,8 +65,8 @@ int reader_kind(struct reader *r, const struct yaml_node *node,
 int reader_text(struct reader *r, const struct yaml_node *node, char *text,
 		size_t size_bytes);
 int reader_bool(struct reader *r, const struct yaml_node *node, bool *value);
-int reader_number(struct reader *r, const struct yaml_node *node, uint64_t least,
-		  uint64_t most, uint64_t *value);
+int reader_number(struct reader *r, const struct yaml_node *node,
+		  uint64_t least, uint64_t most, uint64_t *value);
 /* "1m30s"; LEAST and MOST are inclusive. */
 int reader_duration(struct reader *r, const struct yaml_node *node,
 		    uint64_t least_us, uint64_t most_us, uint64_t *us);
@@ -91,7 +91,7 @@ int reader_name(struct reader *r, const struct yaml_node *node, size_t byte,
 int reader_node(struct reader *r, const struct yaml_node *node, unsigned kinds,
 		int *index);
 
-/* --- scenario_nodes.c, scenario_nat.c, scenario_steps.c ------------------- */
+/* --- scenario_nodes.c, scenario_nat.c, scenario_steps.c ----------------- */
 
 /* The names of all nodes into the plan; SERVERS may be NULL. */
 int reader_declare(struct reader *r, const struct yaml_node *servers);

@@ -13,7 +13,7 @@ static const char *node_name(const struct reader *r, int node)
 	return node < 0 ? "all" : r->s->plan.nodes[node].name;
 }
 
-/* --- start, stop, restart ------------------------------------------------------ */
+/* --- start, stop, restart ----------------------------------------------- */
 
 /* A client that has never been started can do nothing. NODE -1: all. */
 static int need_started(struct reader *r, const struct yaml_node *at,
@@ -84,7 +84,7 @@ static const struct reader_key stop_keys[] = {{"stop", NULL, true},
 static const struct reader_key restart_keys[] = {{"restart", NULL, true},
 						 {NULL, NULL, false}};
 
-/* --- ping ------------------------------------------------------------------------ */
+/* --- ping --------------------------------------------------------------- */
 
 #define PING_DEFAULT_US (15 * READER_SECOND_US)
 #define PING_MAX_US (CLIENT_MAX_PINGS * READER_SECOND_US)
@@ -135,9 +135,12 @@ static int read_for(struct reader *r, const struct yaml_node *value, void *into)
 }
 
 static const char *const expect_names[] = {
-	[EXPECT_NOTHING] = "nothing",	    [EXPECT_UNREACHABLE] = "unreachable",
-	[EXPECT_REACHABLE] = "reachable", [EXPECT_DIRECT] = "direct",
-	[EXPECT_RELAY] = "relay",	    NULL};
+	[EXPECT_NOTHING] = "nothing",
+	[EXPECT_UNREACHABLE] = "unreachable",
+	[EXPECT_REACHABLE] = "reachable",
+	[EXPECT_DIRECT] = "direct",
+	[EXPECT_RELAY] = "relay",
+	NULL};
 
 static int read_expect(struct reader *r, const struct yaml_node *value,
 		       void *into)
@@ -157,7 +160,7 @@ static const struct reader_key ping_keys[] = {{"ping", read_ping, true},
 					      {"expect", read_expect, false},
 					      {NULL, NULL, false}};
 
-/* --- netcheck -------------------------------------------------------------------- */
+/* --- netcheck ----------------------------------------------------------- */
 
 static int read_netcheck(struct reader *r, const struct yaml_node *value,
 			 void *into)
@@ -223,7 +226,7 @@ static const struct reader_key netcheck_keys[] = {
 	{"expect", read_report, false},
 	{NULL, NULL, false}};
 
-/* --- routers, links, time --------------------------------------------------------- */
+/* --- routers, links, time ----------------------------------------------- */
 
 static int read_router(struct reader *r, const struct yaml_node *value,
 		       void *into)
@@ -279,7 +282,7 @@ static int read_wait(struct reader *r, const struct yaml_node *value,
 static const struct reader_key wait_keys[] = {{"wait", read_wait, true},
 					      {NULL, NULL, false}};
 
-/* --- verbs ------------------------------------------------------------------------- */
+/* --- verbs -------------------------------------------------------------- */
 
 /*
  * One more verb is one more row, beside its enum step_verb. The first of its
@@ -389,11 +392,10 @@ static int find_verb(struct reader *r, const struct yaml_node *body,
 			if (strcmp(verbs[i].name, member->key))
 				continue;
 			if (*verb)
-				return reader_refuse_key(r, member, "a step has "
-							 "one verb, this has "
-							 "%s and %s",
-							 (*verb)->name,
-							 verbs[i].name);
+				return reader_refuse_key(
+					r, member, "a step has one verb, this "
+					"has %s and %s", (*verb)->name,
+					verbs[i].name);
 			*verb = &verbs[i];
 			*at = member;
 		}

@@ -38,7 +38,7 @@ static int no_memory(struct loader *l)
 	return err_at(l->err, ENOMEM, l->name, 0, 0, "out of memory");
 }
 
-/* --- text: is it UTF-8 that a person can see? ------------------------------ */
+/* --- text: is it UTF-8 that a person can see? --------------------------- */
 
 /* Bytes of the UTF-8 character at P, or 0 where there is none. */
 static size_t utf8_bytes(const uint8_t *p, size_t left_bytes)
@@ -122,9 +122,9 @@ static int check_text(struct loader *l, const char *text, size_t size_bytes)
 	return 0;
 }
 
-/* --- nodes ------------------------------------------------------------------ */
+/* --- nodes -------------------------------------------------------------- */
 
-/* Frees the nodes from LAST back to the first one made, which is ROOT if any. */
+/* Frees the nodes from LAST back to the first made, which is ROOT if any. */
 static void free_chain(struct yaml_node *last, struct yaml_node *root)
 {
 	struct yaml_node *before;
@@ -265,7 +265,7 @@ static int on_scalar(struct loader *l, struct fy_event *event)
 	return 0;
 }
 
-/* --- events ------------------------------------------------------------------ */
+/* --- events ------------------------------------------------------------- */
 
 static int on_open(struct loader *l, enum yaml_kind kind)
 {
@@ -293,7 +293,8 @@ static int on_close(struct loader *l)
 static int on_document(struct loader *l)
 {
 	if (++l->documents > 1)
-		return refuse(l, "a second document: a file holds one scenario");
+		return refuse(l, "a second document: a file holds one "
+			      "scenario");
 	return 0;
 }
 

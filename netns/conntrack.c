@@ -20,6 +20,7 @@
 #include <endian.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -30,6 +31,9 @@
 #define STREAM_AFTER_US (2 * SECOND_US)
 
 #define TUPLE_MAX_BYTES 128
+#define EVENTS_MAX_BYTES (1 << 20)
+/* Questions in one message: their answers must fit into a socket's buffer. */
+#define ASK_AT_ONCE 64
 
 struct flow {
 	uint32_t id;
@@ -50,8 +54,22 @@ struct entry {
 	uint16_t zone_be;
 };
 
+struct reading {
+	struct entry *entries;
+	unsigned count, room;
+	bool short_of_memory;
+};
+
+/*
+ * A dump of conntrack walks the hash table that all namespaces of the machine
+ * share, a millisecond on a machine with much memory. So the table is dumped
+ * once; later flows are heard of as events, and each is asked about by name.
+ */
 struct conntrack {
 	struct netlink nl;
+	struct netlink events;
+	struct reading known; /* what exists, or existed a moment ago */
+	bool dump; /* known is not complete: dump again */
 	struct netlink_batch ask, change;
 	char where[64];
 	struct flow *flows; /* sorted by id */
@@ -59,11 +77,24 @@ struct conntrack {
 	uint64_t called_us; /* real time of the last call */
 };
 
-struct reading {
-	struct entry *entries;
-	unsigned count, room;
-	bool short_of_memory;
-};
+static int listen_for_flows(struct conntrack *ct, struct err *err)
+{
+	int group = NFNLGRP_CONNTRACK_NEW, bytes = EVENTS_MAX_BYTES;
+	int code = netlink_open(&ct->events, NETLINK_NETFILTER, err);
+
+	if (code)
+		return code;
+	/* As large as it may be; what does not fit leads to a dump. */
+	if (setsockopt(ct->events.fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
+		       sizeof(bytes)))
+		setsockopt(ct->events.fd, SOL_SOCKET, SO_RCVBUF, &bytes,
+			   sizeof(bytes));
+	if (setsockopt(ct->events.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+		       &group, sizeof(group)))
+		return err_set(err, errno, "%s: cannot hear of new flows: %s",
+			       ct->where, strerror(errno));
+	return 0;
+}
 
 int conntrack_new(struct conntrack **out, const char *where, struct err *err)
 {
@@ -73,9 +104,13 @@ int conntrack_new(struct conntrack **out, const char *where, struct err *err)
 	if (!ct)
 		return err_set(err, ENOMEM, "no memory for conntrack");
 	strncpy(ct->where, where, sizeof(ct->where) - 1);
+	ct->events.fd = -1;
+	ct->dump = true;
 	code = netlink_open(&ct->nl, NETLINK_NETFILTER, err);
+	if (!code)
+		code = listen_for_flows(ct, err);
 	if (code) {
-		free(ct);
+		conntrack_free(ct);
 		return code;
 	}
 	*out = ct;
@@ -87,6 +122,8 @@ void conntrack_free(struct conntrack *ct)
 	if (!ct)
 		return;
 	netlink_close(&ct->nl);
+	netlink_close(&ct->events);
+	free(ct->known.entries);
 	netlink_batch_free(&ct->ask);
 	netlink_batch_free(&ct->change);
 	free(ct->flows);
@@ -120,6 +157,14 @@ int conntrack_flush(struct conntrack *ct, struct err *err)
 	if (begin(&ct->change, "flush conntrack", IPCTNL_MSG_CT_DELETE, 0))
 		netlink_end(&ct->change);
 	return netlink_send(&ct->nl, &ct->change, ct->where, 0, err);
+}
+
+static void put_entry(struct nlmsghdr *nlh, const struct entry *e)
+{
+	mnl_attr_put(nlh, CTA_TUPLE_ORIG | NLA_F_NESTED, e->tuple_bytes,
+		     e->tuple);
+	if (e->has_zone)
+		mnl_attr_put_u16(nlh, CTA_ZONE, e->zone_be);
 }
 
 /* --- reading --------------------------------------------------------------- */
@@ -215,7 +260,7 @@ static int compare_entries(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static int read_all(struct conntrack *ct, struct reading *reading,
+static int dump_all(struct conntrack *ct, struct reading *reading,
 		    struct err *err)
 {
 	int code;
@@ -230,21 +275,82 @@ static int read_all(struct conntrack *ct, struct reading *reading,
 		if (code != -EINTR)
 			break;
 	}
-	if (!code && reading->count)
-		qsort(reading->entries, reading->count,
-		      sizeof(*reading->entries), compare_entries);
 	return code;
 }
 
-/* --- ageing ---------------------------------------------------------------- */
-
-static void put_entry(struct nlmsghdr *nlh, const struct entry *e)
+/* What was made since the last time joins the known. */
+static void hear_of_flows(struct conntrack *ct)
 {
-	mnl_attr_put(nlh, CTA_TUPLE_ORIG | NLA_F_NESTED, e->tuple_bytes,
-		     e->tuple);
-	if (e->has_zone)
-		mnl_attr_put_u16(nlh, CTA_ZONE, e->zone_be);
+	static _Thread_local _Alignas(8) unsigned char data[16384];
+	ssize_t bytes;
+
+	while ((bytes = recv(ct->events.fd, data, sizeof(data),
+			     MSG_DONTWAIT)) > 0)
+		if (mnl_cb_run(data, (size_t)bytes, 0, 0, on_entry,
+			       &ct->known) == MNL_CB_ERROR)
+			ct->dump = true;
+	if (bytes < 0 && errno != EAGAIN)
+		ct->dump = true;
 }
+
+/* Those that have ended meanwhile give no answer. */
+static int ask_each(struct conntrack *ct, struct reading *reading,
+		    struct err *err)
+{
+	int code = 0;
+
+	for (unsigned i = 0; i < ct->known.count && !code; i++) {
+		struct nlmsghdr *nlh = begin(&ct->ask, "look at a flow",
+					     IPCTNL_MSG_CT_GET, 0);
+
+		if (!nlh)
+			break;
+		put_entry(nlh, &ct->known.entries[i]);
+		netlink_end(&ct->ask);
+		if (i % ASK_AT_ONCE == ASK_AT_ONCE - 1 ||
+		    i == ct->known.count - 1)
+			code = netlink_ask(&ct->nl, &ct->ask, on_entry,
+					   reading, ct->where, ENOENT, err);
+	}
+	return code;
+}
+
+/* A flow that ended and was made anew was heard of twice, and told twice. */
+static void drop_doubles(struct reading *reading)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < reading->count; i++)
+		if (!kept ||
+		    reading->entries[kept - 1].id != reading->entries[i].id)
+			reading->entries[kept++] = reading->entries[i];
+	reading->count = kept;
+}
+
+/* Reads all entries into ct->known, sorted by id. */
+static int read_all(struct conntrack *ct, struct err *err)
+{
+	struct reading reading = {NULL, 0, 0, false};
+	int code;
+
+	hear_of_flows(ct);
+	code = ct->dump ? dump_all(ct, &reading, err) :
+			  ask_each(ct, &reading, err);
+	if (code) {
+		free(reading.entries);
+		return code;
+	}
+	if (reading.count)
+		qsort(reading.entries, reading.count, sizeof(*reading.entries),
+		      compare_entries);
+	drop_doubles(&reading);
+	free(ct->known.entries);
+	ct->known = reading;
+	ct->dump = false;
+	return 0;
+}
+
+/* --- ageing ---------------------------------------------------------------- */
 
 static void put_delete(struct conntrack *ct, const struct entry *e)
 {
@@ -359,29 +465,28 @@ int conntrack_age(struct conntrack *ct, uint64_t us, uint64_t now_us,
 		  const struct conntrack_timeouts *timeouts, struct err *err)
 {
 	uint64_t elapsed_us = ct->called_us ? now_us - ct->called_us : 0;
-	struct reading reading = {NULL, 0, 0, false};
-	int code = read_all(ct, &reading, err);
+	int code = read_all(ct, err);
+	const struct reading *known = &ct->known;
 	struct flow *flows = NULL;
 	unsigned count = 0;
 
-	if (!code && reading.count) {
-		flows = malloc(reading.count * sizeof(*flows));
+	if (!code && known->count) {
+		flows = malloc(known->count * sizeof(*flows));
 		if (!flows)
 			code = err_set(err, ENOMEM, "no memory for %u flows",
-				       reading.count);
+				       known->count);
 	}
-	for (unsigned i = 0; flows && i < reading.count; i++) {
-		struct flow flow = look(ct, &reading.entries[i], elapsed_us,
+	for (unsigned i = 0; flows && i < known->count; i++) {
+		struct flow flow = look(ct, &known->entries[i], elapsed_us,
 					timeouts);
 
-		if (age_one(ct, &reading.entries[i], &flow, us))
+		if (age_one(ct, &known->entries[i], &flow, us))
 			flows[count++] = flow;
 	}
 	/* ENOENT: it ended in the meantime, which is what time does. */
 	if (!code)
 		code = netlink_send(&ct->nl, &ct->change, ct->where, ENOENT,
 				    err);
-	free(reading.entries);
 	if (code) {
 		free(flows);
 		return code;

@@ -118,10 +118,15 @@ static void session_free(struct engine *e, struct session *s)
 	free(s);
 }
 
-void engine_mapping_end(struct engine *e, struct mapping *m)
+void engine_mapping_forget(struct engine *e, struct mapping *m)
 {
 	while (m->sessions)
 		session_free(e, m->sessions);
+}
+
+void engine_mapping_end(struct engine *e, struct mapping *m)
+{
+	engine_mapping_forget(e, m);
 	engine_queue_remove(&m->timer);
 	engine_table_remove(&e->inside, &m->inside);
 	engine_table_remove(&e->outside, &m->outside);
@@ -144,6 +149,15 @@ static void session_end(struct engine *e, struct session *s)
 		engine_mapping_end(e, m);
 }
 
+void engine_map_expire(struct engine *e, enum engine_queue queue,
+		       struct item *item)
+{
+	if (queue >= QUEUE_MAPPING_UDP && queue <= QUEUE_MANUAL)
+		engine_mapping_end(e, ENGINE_OF(item, struct mapping, timer));
+	else
+		session_end(e, ENGINE_OF(item, struct session, timer));
+}
+
 /* The queue's head, where it has been idle for longer than BEST. */
 static struct item *idler(struct engine *e, enum engine_queue queue,
 			  uint64_t *since_us)
@@ -163,28 +177,23 @@ static struct item *idler(struct engine *e, enum engine_queue queue,
 /* Ends what has been idle for longest, as engine.h says at max_mappings. */
 static bool evict(struct engine *e)
 {
-	static const enum engine_queue sessions[] = {
-		QUEUE_UDP, QUEUE_TCP_TRANSITORY, QUEUE_ICMP};
-	static const enum engine_queue mappings[] = {
-		QUEUE_MAPPING_UDP, QUEUE_MAPPING_TCP, QUEUE_MAPPING_ICMP};
+	static const enum engine_queue from[] = {
+		QUEUE_UDP,	   QUEUE_TCP_TRANSITORY, QUEUE_ICMP,
+		QUEUE_MAPPING_UDP, QUEUE_MAPPING_TCP,	 QUEUE_MAPPING_ICMP};
 	uint64_t since_us = UINT64_MAX;
+	enum engine_queue queue = QUEUE_UDP;
 	struct item *item = NULL, *older;
 
-	for (unsigned i = 0; i < 3; i++) {
-		older = idler(e,
-			      e->config.absolute_lifetime ? mappings[i]
-							  : sessions[i],
-			      &since_us);
-		if (older)
+	for (size_t i = 0; i < sizeof(from) / sizeof(*from); i++) {
+		older = idler(e, from[i], &since_us);
+		if (older) {
 			item = older;
+			queue = from[i];
+		}
 	}
-	if (!item)
-		return false;
-	if (e->config.absolute_lifetime)
-		engine_mapping_end(e, ENGINE_OF(item, struct mapping, timer));
-	else
-		session_end(e, ENGINE_OF(item, struct session, timer));
-	return true;
+	if (item)
+		engine_map_expire(e, queue, item);
+	return item;
 }
 
 bool engine_make_room(struct engine *e)
@@ -321,8 +330,9 @@ struct session *engine_session_out(struct engine *e, uint8_t proto,
 	struct session *s;
 
 	/* First: what makes room may end the very mapping that is found. */
-	if (e->stats.sessions >= e->config.max_sessions && !evict(e))
-		return NULL;
+	while (e->stats.sessions >= e->config.max_sessions)
+		if (!evict(e))
+			return NULL;
 	m = mapping_for(e, &flow);
 	if (!m)
 		return NULL;
@@ -358,6 +368,12 @@ static struct queue *session_queue(struct engine *e, const struct session *s)
 	}
 }
 
+/* An absolute lifetime is the mapping's, and one by hand has another. */
+static bool has_timer(const struct engine *e, const struct session *s)
+{
+	return !e->config.absolute_lifetime || s->mapping->manual;
+}
+
 void engine_session_pass(struct engine *e, struct session *s, bool out,
 			 uint8_t tcp_flags)
 {
@@ -376,7 +392,7 @@ void engine_session_pass(struct engine *e, struct session *s, bool out,
 		if (s->peer)
 			s->peer->holders++;
 	}
-	if ((counts || !s->holds) && !e->config.absolute_lifetime)
+	if ((counts || !s->holds) && has_timer(e, s))
 		engine_queue_push(session_queue(e, s), &s->timer, e->now_us);
 }
 
@@ -395,11 +411,15 @@ bool engine_admits(const struct engine *e, const struct mapping *m,
 	return peer && peer->holders;
 }
 
-void engine_map_expire(struct engine *e, enum engine_queue queue,
-		       struct item *item)
+void engine_mapping_promote(struct engine *e, struct mapping *m)
 {
-	if (queue >= QUEUE_MAPPING_UDP && queue <= QUEUE_MANUAL)
-		engine_mapping_end(e, ENGINE_OF(item, struct mapping, timer));
-	else
-		session_end(e, ENGINE_OF(item, struct session, timer));
+	if (m->manual)
+		return;
+	engine_queue_remove(&m->timer);
+	m->manual = true;
+	e->manual_mappings++;
+	for (struct session *s = m->sessions; s; s = s->next)
+		if (!s->timer.next)
+			engine_queue_push(session_queue(e, s), &s->timer,
+					  e->now_us);
 }

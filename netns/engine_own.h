@@ -2,7 +2,8 @@
 /*
  * engine_own: what the engine's files share. Not for anyone else.
  *
- *   engine.c          input and verdicts
+ *   engine.c          input, verdicts, timers
+ *   engine_new.c      from a configuration to an engine
  *   engine_map.c      mappings and sessions: making, finding, ending
  *   engine_portmap.c  mappings by hand
  *   engine_ports.c    which external address and port
@@ -186,6 +187,8 @@ struct engine {
 };
 
 uint64_t engine_random(struct engine *e);
+/* Moves the time on and ends what is due. */
+void engine_advance(struct engine *e, uint64_t now_us);
 void engine_send(struct engine *e, enum engine_side to, size_t size_bytes);
 bool engine_is_pool(const struct engine *e, uint32_t ip);
 
@@ -229,6 +232,12 @@ enum engine_end { ENGINE_SRC, ENGINE_DST };
 void engine_rewrite(uint8_t *ip, size_t size_bytes, enum engine_end end,
 		    struct endpoint to);
 
+/*
+ * The identifier of an ICMP query into *SRC, of a reply into *DST: it is a
+ * port on the side of whoever asks. False for other types.
+ */
+bool engine_icmp_id(const uint8_t *icmp, uint16_t *src, uint16_t *dst);
+
 uint16_t engine_get16(const uint8_t *at);
 uint32_t engine_get32(const uint8_t *at);
 void engine_put16(uint8_t *at, uint16_t v);
@@ -268,6 +277,9 @@ bool engine_admits(const struct engine *e, const struct mapping *m,
 struct mapping *engine_mapping_new(struct engine *e, const struct key *inside,
 				   const struct endpoint *wanted);
 void engine_mapping_end(struct engine *e, struct mapping *m);
+void engine_mapping_forget(struct engine *e, struct mapping *m); /* sessions */
+/* Makes one by hand of it, without a lifetime yet. */
+void engine_mapping_promote(struct engine *e, struct mapping *m);
 bool engine_make_room(struct engine *e);
 
 /* ---- ports ---- */

@@ -138,16 +138,24 @@ static enum datagram_kind icmp_kind(uint8_t type)
 	}
 }
 
+bool engine_icmp_id(const uint8_t *icmp, uint16_t *src, uint16_t *dst)
+{
+	enum datagram_kind kind = icmp_kind(icmp[0]);
+
+	if (kind == DATAGRAM_QUERY)
+		*src = engine_get16(icmp + 4);
+	else if (kind == DATAGRAM_REPLY)
+		*dst = engine_get16(icmp + 4);
+	return kind == DATAGRAM_QUERY || kind == DATAGRAM_REPLY;
+}
+
 static bool parse_icmp(const uint8_t *icmp, size_t left_bytes,
 		       struct datagram *d)
 {
 	if (left_bytes < ICMP_BYTES)
 		return false;
 	d->kind = icmp_kind(icmp[0]);
-	if (d->kind == DATAGRAM_QUERY)
-		d->src.port = engine_get16(icmp + 4);
-	else if (d->kind == DATAGRAM_REPLY)
-		d->dst.port = engine_get16(icmp + 4);
+	engine_icmp_id(icmp, &d->src.port, &d->dst.port);
 	return true;
 }
 
@@ -161,8 +169,8 @@ static bool parse_transport(struct datagram *d)
 		return false;
 	if (d->offset_bytes) {
 		d->kind = DATAGRAM_LATER_FRAGMENT;
-		/* RFC 3128: would overwrite flags that were let through. */
-		return (d->proto != PROTO_TCP || d->offset_bytes > 8) &&
+		/* RFC 3128: would overwrite a header that was let through. */
+		return (d->proto != PROTO_TCP || d->offset_bytes >= TCP_BYTES) &&
 		       left_bytes &&
 		       d->offset_bytes + d->size_bytes <= UINT16_MAX;
 	}
@@ -250,7 +258,7 @@ void engine_rewrite(uint8_t *ip, size_t size_bytes, enum engine_end end,
 	uint8_t *transport = ip + header_bytes;
 	size_t port_at = end == ENGINE_SRC ? 0 : 2;
 	uint32_t change = change32(engine_get32(address), to.ip);
-	enum datagram_kind kind;
+	uint16_t id;
 
 	engine_put32(address, to.ip);
 	adjust(ip + 10, change);
@@ -265,8 +273,7 @@ void engine_rewrite(uint8_t *ip, size_t size_bytes, enum engine_end end,
 			    to.port, change);
 		break;
 	case PROTO_ICMP:
-		kind = icmp_kind(transport[0]);
-		if (kind == DATAGRAM_QUERY || kind == DATAGRAM_REPLY)
+		if (engine_icmp_id(transport, &id, &id))
 			rewrite_query(transport, to.port);
 		break;
 	}

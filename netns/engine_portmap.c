@@ -40,15 +40,6 @@ static bool is_what_is_asked(const struct engine *e, const struct mapping *m,
 	       (m->manual || e->config.mapping == ENGINE_EI);
 }
 
-static void promote(struct engine *e, struct mapping *m)
-{
-	if (m->manual)
-		return;
-	engine_queue_remove(&m->timer);
-	m->manual = true;
-	e->manual_mappings++;
-}
-
 int engine_map(struct engine *e, uint64_t now_us, int proto,
 	       uint16_t external_port, uint32_t internal_ip,
 	       uint16_t internal_port, uint32_t lifetime_s)
@@ -68,7 +59,7 @@ int engine_map(struct engine *e, uint64_t now_us, int proto,
 	if (m && m->inside.key.ip != internal_ip)
 		return -EEXIST;
 	if (m && is_what_is_asked(e, m, &inside)) {
-		promote(e, m);
+		engine_mapping_promote(e, m);
 		set_lifetime(e, m, lifetime_s);
 		return 0;
 	}

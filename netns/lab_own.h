@@ -80,7 +80,9 @@ int lab_nft(struct lab *lab, const char *text, char **output,
 
 /* lab_build.c */
 int lab_build(struct lab *lab, struct err *err);
-int lab_sysctl(const char *name, const char *value, struct err *err);
+/* PROC_FD is a /proc, -1: the one at hand. */
+int lab_sysctl(int proc_fd, const char *name, const char *value,
+	       struct err *err);
 /* Queues an IPv4 address of the interface with that index. */
 void lab_put_address(struct netlink_batch *batch, const char *what, bool add,
 		     unsigned ifindex, uint32_t ip, unsigned bits);
@@ -93,7 +95,8 @@ void lab_put_flags(struct netlink_batch *batch, const char *what,
 /* lab_router.c; the calling thread is in the router's namespace */
 int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
 		     struct err *err);
-int lab_router_timeouts(const struct lab_node *router, struct err *err);
+int lab_router_timeouts(int proc_fd, const struct lab_node *router,
+			struct err *err);
 int lab_router_daemon(struct lab *lab, struct lab_node *router,
 		      struct err *err);
 /*

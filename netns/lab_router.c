@@ -39,22 +39,25 @@ int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
 	return lab_nft(lab, text, NULL, router->plan.name, err);
 }
 
-static int set_timeout(const char *name, unsigned seconds, struct err *err)
+static int set_timeout(int proc_fd, const char *name, unsigned seconds,
+		       struct err *err)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", seconds);
-	return lab_sysctl(name, text, err);
+	return lab_sysctl(proc_fd, name, text, err);
 }
 
-int lab_router_timeouts(const struct lab_node *router, struct err *err)
+int lab_router_timeouts(int proc_fd, const struct lab_node *router,
+			struct err *err)
 {
 	const struct nat *nat = &router->plan.nat;
-	int code = set_timeout("netfilter/nf_conntrack_udp_timeout",
+	int code = set_timeout(proc_fd, "netfilter/nf_conntrack_udp_timeout",
 			       nat->udp_timeout_s, err);
 
 	if (!code)
-		code = set_timeout("netfilter/nf_conntrack_udp_timeout_stream",
+		code = set_timeout(proc_fd,
+				   "netfilter/nf_conntrack_udp_timeout_stream",
 				   nat->udp_stream_timeout_s, err);
 	return code;
 }
@@ -239,7 +242,7 @@ int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err)
 static int set_here(struct lab *lab, struct lab_node *router,
 		    unsigned old_portmap, struct err *err)
 {
-	int code = lab_router_timeouts(router, err);
+	int code = lab_router_timeouts(-1, router, err);
 
 	if (!code && router->plan.portmap != old_portmap && old_portmap)
 		code = lab_nft(lab, "table inet portmap\n"

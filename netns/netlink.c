@@ -185,6 +185,8 @@ struct answers {
 	int tolerate;
 	int failed; /* the first refusal */
 	bool done;
+	int (*each)(const struct nlmsghdr *nlh, void *arg); /* or NULL */
+	void *arg;
 };
 
 static void read_answers(struct answers *a, const void *data, int bytes,
@@ -197,7 +199,14 @@ static void read_answers(struct answers *a, const void *data, int bytes,
 		uint32_t index = nlh->nlmsg_seq - a->first;
 		const char *words;
 
-		if (nlh->nlmsg_type != NLMSG_ERROR || index >= a->batch->count)
+		if (index >= a->batch->count)
+			continue;
+		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE && a->each &&
+		    a->each(nlh, a->arg) == MNL_CB_ERROR && !a->failed)
+			a->failed = err_set(err, errno, "%s: cannot %s: %s",
+					    a->where, a->batch->what[index],
+					    strerror(errno));
+		if (nlh->nlmsg_type != NLMSG_ERROR)
 			continue;
 		if (answer->error && -answer->error != a->tolerate &&
 		    !a->failed) {
@@ -218,8 +227,16 @@ static void read_answers(struct answers *a, const void *data, int bytes,
 int netlink_send(struct netlink *nl, struct netlink_batch *batch,
 		 const char *where, int tolerate, struct err *err)
 {
+	return netlink_ask(nl, batch, NULL, NULL, where, tolerate, err);
+}
+
+int netlink_ask(struct netlink *nl, struct netlink_batch *batch,
+		int (*each)(const struct nlmsghdr *nlh, void *arg), void *arg,
+		const char *where, int tolerate, struct err *err)
+{
 	static _Thread_local _Alignas(8) unsigned char data[32768];
-	struct answers a = {batch, where, 0, 0, tolerate, 0, false};
+	struct answers a = {.batch = batch, .where = where,
+			    .tolerate = tolerate, .each = each, .arg = arg};
 	ssize_t bytes;
 
 	if (batch->error) {

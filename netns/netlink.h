@@ -63,6 +63,14 @@ int netlink_send(struct netlink *nl, struct netlink_batch *batch,
 		 const char *where, int tolerate, struct err *err);
 
 /*
+ * The same for questions: what the kernel tells in answer is handed to EACH,
+ * which returns MNL_CB_OK or MNL_CB_ERROR.
+ */
+int netlink_ask(struct netlink *nl, struct netlink_batch *batch,
+		int (*each)(const struct nlmsghdr *nlh, void *arg), void *arg,
+		const char *where, int tolerate, struct err *err);
+
+/*
  * Sends one dump request and hands each answer to EACH, which returns
  * MNL_CB_OK or MNL_CB_ERROR. -EINTR: the dump was inconsistent, ask again.
  */

@@ -79,7 +79,7 @@ const char example[] =
 	"  - no a -> c reaches c before c -> a leaves c\n"
 	"  - some a -> c dies at edge-c\n";
 
-/* --- places and words ----------------------------------------------------------- */
+/* --- places and words --------------------------------------------------- */
 
 START_TEST(places)
 {
@@ -149,7 +149,7 @@ START_TEST(nearest)
 }
 END_TEST
 
-/* --- hostile files ---------------------------------------------------------------- */
+/* --- hostile files ------------------------------------------------------ */
 
 /* COUNT times PIECE between FRONT and BACK; malloc'd. */
 static char *repeat(const char *front, const char *piece, size_t count,
@@ -233,7 +233,7 @@ START_TEST(truncations)
 }
 END_TEST
 
-/* --- the repository's scenarios ----------------------------------------------------- */
+/* --- the repository's scenarios ----------------------------------------- */
 
 static void find(const char *pattern, glob_t *found)
 {

@@ -230,7 +230,6 @@ static bool entered(const struct witness *w, const struct trail *t, int node)
 		const struct mark *m = &w->marks[i - 1];
 
 		if (m->s.node == node && !m->s.out &&
-		    (t->tag != TRAIL_RELAY || m->from_relay) &&
 		    (i == t->last || owner_is_multicast(m->s.dst.ip)))
 			return true;
 	}

@@ -7,14 +7,10 @@
 #include "netns/lab_own.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -25,191 +21,11 @@
 
 /* Kernel datagrams stay well below the socket's buffer. */
 #define BATCH_BYTES 65536
-/* Below this many nodes a lab does without: a mount costs 1 ms at its end. */
-#define PROC_USES 64
 
-/* What each namespace gave us while we were in it. */
 struct building {
 	struct lab *lab;
-	struct netlink *sockets; /* by node: rtnetlink */
-	const char *skip[12];	 /* sysctls that already have their value */
-	unsigned skip_count;
-	bool usual_timeouts;	 /* the kernel's own are 30 s and 120 s */
-	int proc_fd;		 /* see fresh_proc */
-	unsigned proc_uses;
+	struct netlink *sockets; /* by node: rtnetlink in its namespace */
 };
-
-int lab_sysctl(int proc_fd, const char *name, const char *value,
-	       struct err *err)
-{
-	char path[128];
-	int fd, code = 0;
-
-	snprintf(path, sizeof(path), "%ssys/net/%s", proc_fd < 0 ? "/proc/" : "",
-		 name);
-	fd = openat(proc_fd, path, O_WRONLY | O_CLOEXEC);
-	/* A kernel without IPv6 or br_netfilter needs none of their sysctls. */
-	if (fd < 0 && errno == ENOENT &&
-	    (strncmp(name, "ipv6/", 5) == 0 || strncmp(name, "bridge/", 7) == 0))
-		return 0;
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		code = err_set(err, errno, "cannot set %s to %s: %s", path,
-			       value, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return code;
-}
-
-struct sysctl {
-	const char *name, *value;
-};
-
-/*
- * IPv6 off before any link is up, lest its chatter be recorded. No reverse
- * path filter: it is inherited from the host, and would drop what a NAT is
- * being tested with. Redirects would tell hosts of hairpins.
- */
-static const struct sysctl all_sysctls[] = {
-	{"ipv6/conf/all/disable_ipv6", "1"},
-	{"ipv4/conf/all/rp_filter", "0"},
-	{"ipv4/conf/default/rp_filter", "0"},
-};
-/* With br_netfilter, neighbours on a bridge would pass the router's NAT. */
-static const struct sysctl bridge_sysctls[] = {
-	{"bridge/bridge-nf-call-iptables", "0"},
-};
-/* Packet counters tell lab_age which flows were refreshed. */
-static const struct sysctl router_sysctls[] = {
-	{"ipv4/ip_forward", "1"},
-	{"ipv4/conf/all/send_redirects", "0"},
-	{"ipv4/conf/default/send_redirects", "0"},
-	{"netfilter/nf_conntrack_acct", "1"},
-};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* Also where there is no such sysctl and none is needed. */
-static bool sysctl_has(const char *name, const char *value)
-{
-	char path[128], found[16] = "";
-	ssize_t bytes = -1;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT;
-	bytes = read(fd, found, sizeof(found) - 1);
-	close(fd);
-	found[bytes > 0 ? bytes - 1 : 0] = 0;
-	return strcmp(found, value) == 0;
-}
-
-static void look_at(struct building *b, const struct sysctl *sysctls,
-		    unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (sysctl_has(sysctls[i].name, sysctls[i].value))
-			b->skip[b->skip_count++] = sysctls[i].name;
-}
-
-/* All fresh namespaces start alike: what the first one has need not be set. */
-static void look_at_sysctls(struct building *b)
-{
-	b->skip_count = 0;
-	look_at(b, all_sysctls, COUNT(all_sysctls));
-	look_at(b, bridge_sysctls, COUNT(bridge_sysctls));
-	look_at(b, router_sysctls, COUNT(router_sysctls));
-	b->usual_timeouts =
-		sysctl_has("netfilter/nf_conntrack_udp_timeout", "30") &&
-		sysctl_has("netfilter/nf_conntrack_udp_timeout_stream", "120");
-}
-
-/*
- * The kernel finds a namespace's sysctl by walking those of all namespaces
- * that were looked at through the same mount: with 2,000 of them that is most
- * of the time. So each few dozen have a /proc of their own, mounted nowhere.
- */
-static void fresh_proc(struct building *b)
-{
-	int fs;
-
-	if (b->lab->count < PROC_USES || b->proc_uses++ % PROC_USES)
-		return;
-	if (b->proc_fd >= 0)
-		close(b->proc_fd);
-	b->proc_fd = -1; /* /proc itself will do, only slower */
-	fs = fsopen("proc", FSOPEN_CLOEXEC);
-	if (fs < 0)
-		return;
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-		b->proc_fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
-	close(fs);
-}
-
-static bool has_usual_timeouts(const struct building *b, const struct nat *nat)
-{
-	return b->usual_timeouts && nat->udp_timeout_s == 30 &&
-	       nat->udp_stream_timeout_s == 120;
-}
-
-static int set_sysctls(const struct building *b, const struct sysctl *sysctls,
-		       unsigned count, struct err *err)
-{
-	for (unsigned i = 0; i < count; i++) {
-		bool skip = false;
-		int code;
-
-		for (unsigned j = 0; j < b->skip_count; j++)
-			skip |= b->skip[j] == sysctls[i].name;
-		code = skip ? 0 : lab_sysctl(b->proc_fd, sysctls[i].name,
-					     sysctls[i].value, err);
-		if (code)
-			return code;
-	}
-	return 0;
-}
-
-/* The calling thread is in the new namespace afterwards. */
-static int make_namespace(const char *name, int *ns_fd, struct netlink *nl,
-			  struct err *err)
-{
-	if (unshare(CLONE_NEWNET))
-		return err_set(err, errno, "%s: cannot make a network "
-			       "namespace: %s%s", name, strerror(errno),
-			       errno == ENOSPC ? "; raise user.max_net_"
-						 "namespaces with sysctl" : "");
-	*ns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (*ns_fd < 0)
-		return err_set(err, errno, "%s: cannot hold its network "
-			       "namespace: %s%s", name, strerror(errno),
-			       errno == EMFILE ? "; raise the limit of open "
-						 "files (ulimit -n)" : "");
-	return netlink_open(nl, NETLINK_ROUTE, err);
-}
-
-static int make_node(struct building *b, struct lab_node *node, struct err *err)
-{
-	struct netlink *nl = &b->sockets[node->own->index];
-	int code;
-
-	fresh_proc(b);
-	code = make_namespace(node->plan.name, &node->ns_fd, nl, err);
-
-	if (!code)
-		code = set_sysctls(b, all_sysctls, COUNT(all_sysctls), err);
-	if (code || node->plan.kind != LAB_ROUTER)
-		return code;
-	code = set_sysctls(b, router_sysctls, COUNT(router_sysctls), err);
-	if (!code)
-		code = set_sysctls(b, bridge_sysctls, COUNT(bridge_sysctls),
-				   err);
-	if (!code && !has_usual_timeouts(b, &node->plan.nat))
-		code = lab_router_timeouts(b->proc_fd, node, err);
-	if (!code)
-		code = lab_router_rules(b->lab, node, true, err);
-	return code;
-}
 
 /* --- links ----------------------------------------------------------------- */
 
@@ -468,21 +284,27 @@ static int configure_all(struct building *b, bool with_daemon, struct err *err)
 	return code;
 }
 
+/*
+ * The far end of a link brings the near one's carrier up, but the kernel lets
+ * the near one send only when its own worker has been round.
+ */
+static int settle_all(struct building *b, struct err *err)
+{
+	struct lab *lab = b->lab;
+	int code = lab_settle(&lab->own->internet, 0, "the internet", err);
+
+	for (unsigned i = 0; i < lab->count && !code; i++)
+		if (lab->nodes[i].plan.kind == LAB_ROUTER)
+			code = lab_settle(&b->sockets[i], 0,
+					  lab->nodes[i].plan.name, err);
+	return code;
+}
+
 static int make_world(struct building *b, struct err *err)
 {
 	struct lab *lab = b->lab;
-	int code = make_namespace("the internet", &lab->internet_ns_fd,
-				  &lab->own->internet, err);
+	int code = lab_namespaces(lab, b->sockets, err);
 
-	if (code)
-		return code;
-	look_at_sysctls(b);
-	code = set_sysctls(b, all_sysctls, COUNT(all_sysctls), err);
-	if (!code)
-		code = set_sysctls(b, bridge_sysctls, COUNT(bridge_sysctls),
-				   err);
-	for (unsigned i = 0; i < lab->count && !code; i++)
-		code = make_node(b, &lab->nodes[i], err);
 	if (!code)
 		code = make_links(lab, err);
 	if (!code)
@@ -491,12 +313,12 @@ static int make_world(struct building *b, struct err *err)
 		code = configure_all(b, false, err);
 	if (!code)
 		code = lab_announce(lab, true, err);
-	return code;
+	return code ? code : settle_all(b, err);
 }
 
 int lab_build(struct lab *lab, struct err *err)
 {
-	struct building b = {.lab = lab, .proc_fd = -1};
+	struct building b = {.lab = lab};
 	int code;
 
 	b.sockets = malloc((lab->count + 1) * sizeof(*b.sockets));
@@ -509,7 +331,5 @@ int lab_build(struct lab *lab, struct err *err)
 	for (unsigned i = 0; i <= lab->count; i++)
 		netlink_close(&b.sockets[i]);
 	free(b.sockets);
-	if (b.proc_fd >= 0)
-		close(b.proc_fd);
 	return code;
 }

@@ -4,8 +4,10 @@
  *
  *   lab.c         lab_new, lab_free, entering a namespace, processes
  *   lab_plan.c    checks a plan and gives out addresses; touches no kernel
- *   lab_build.c   namespaces, links, addresses, routes
- *   lab_router.c  rulesets, daemons, flush, reboot, renumber, set, link
+ *   lab_ns.c      namespaces, sysctls
+ *   lab_build.c   links, addresses, routes
+ *   lab_link.c    links that go and come
+ *   lab_router.c  rulesets, daemons, flush, reboot, renumber, set
  *   lab_block.c   blocks
  *   lab_age.c     lab time for what the kernel holds
  */
@@ -78,11 +80,14 @@ int lab_enter_fd(int ns_fd, const char *name, struct err *err);
 int lab_nft(struct lab *lab, const char *text, char **output,
 	    const char *where, struct err *err);
 
-/* lab_build.c */
-int lab_build(struct lab *lab, struct err *err);
+/* lab_ns.c */
+int lab_namespaces(struct lab *lab, struct netlink *sockets, struct err *err);
 /* PROC_FD is a /proc, -1: the one at hand. */
 int lab_sysctl(int proc_fd, const char *name, const char *value,
 	       struct err *err);
+
+/* lab_build.c */
+int lab_build(struct lab *lab, struct err *err);
 /* Queues an IPv4 address of the interface with that index. */
 void lab_put_address(struct netlink_batch *batch, const char *what, bool add,
 		     unsigned ifindex, uint32_t ip, unsigned bits);
@@ -91,6 +96,11 @@ void lab_put_route(struct netlink_batch *batch, const char *what, bool add,
 		   uint32_t net, unsigned bits, uint32_t gateway);
 void lab_put_flags(struct netlink_batch *batch, const char *what,
 		   unsigned ifindex, bool up);
+
+/* lab_link.c */
+/* Waits until the link (0: each one) in NL's namespace can send. */
+int lab_settle(struct netlink *nl, unsigned ifindex, const char *where,
+	       struct err *err);
 
 /* lab_router.c; the calling thread is in the router's namespace */
 int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,

@@ -341,39 +341,6 @@ int lab_announce(struct lab *lab, bool add, struct err *err)
 	return code;
 }
 
-/* --- links ----------------------------------------------------------------- */
-
-/*
- * The far end is what goes down, so that the node keeps its addresses and
- * routes, as with a cable pulled, and a recorder on it keeps its handle.
- */
-int lab_link(struct lab *lab, struct lab_node *node, bool up, struct err *err)
-{
-	const struct lab_node *router = lab_router_of(lab, node);
-	unsigned ifindex = LAB_INDEX_PORTS + node->own->index;
-	struct netlink nl;
-	int code;
-
-	if (!router) {
-		lab_put_flags(&lab->own->batch, "set its link up or down",
-			      ifindex, up);
-		return netlink_send(&lab->own->internet, &lab->own->batch,
-				    node->plan.name, 0, err);
-	}
-	if (router->own->members == 1)
-		ifindex = LAB_INDEX_LAN;
-	code = lab_enter(lab, router, err);
-	if (!code)
-		code = netlink_open(&nl, NETLINK_ROUTE, err);
-	lab_leave(lab);
-	if (code)
-		return code;
-	lab_put_flags(&lab->own->batch, "set its link up or down", ifindex, up);
-	code = netlink_send(&nl, &lab->own->batch, node->plan.name, 0, err);
-	netlink_close(&nl);
-	return code;
-}
-
 /* --- daemons --------------------------------------------------------------- */
 
 int lab_ready(struct lab *lab, bool *ready, struct err *err)

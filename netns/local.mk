@@ -10,5 +10,6 @@ libnetns_a_SOURCES = \
 	netns/element.c netns/element.h \
 	netns/portmapd.c netns/portmapd_lease.c netns/portmapd.h \
 	netns/portmapd_own.h \
-	netns/lab.c netns/lab_plan.c netns/lab_build.c netns/lab_router.c \
+	netns/lab.c netns/lab_plan.c netns/lab_ns.c netns/lab_build.c netns/lab_link.c \
+	netns/lab_router.c \
 	netns/lab_block.c netns/lab_age.c netns/lab_idle.c netns/lab.h netns/lab_own.h

@@ -153,13 +153,11 @@ static void put_way(struct text *t, const struct journeys *j,
 
 static void put_frames(struct text *t, const struct journey *one)
 {
-	unsigned last = 0, told = 0;
+	unsigned told = 0;
 
 	for (unsigned i = 0; i < one->sighting_count; i++) {
 		unsigned number = one->sightings[i].frame->number;
 
-		if (number == last)
-			continue;
 		if (told == MAX_FRAMES_TOLD) {
 			put(t, ", ...");
 			break;
@@ -169,7 +167,6 @@ static void put_frames(struct text *t, const struct journey *one)
 		    : one->sighting_count == 1 ? " (frame "
 					       : " (frames ",
 		    number);
-		last = number;
 		told++;
 	}
 	put(t, ")");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * client: the model client, a pure state machine in the manner of a Tailscale
- * node (timers of Tailscale 1.103; FACTS in doc/facts.md). Time and packets
+ * node (timers of Tailscale 1.103; doc/facts.md). Time and packets
  * in, actions and the next deadline out (see actions.h).
  *
  * It speaks STUN, DISCO and NAT-PMP over UDP, DERP to the relay and

@@ -99,7 +99,8 @@ static void judge_reply(const struct window *w, const struct step *step,
  * Of X's packets for Y that died, the one that got farthest, and of those the
  * last: it says most about what stands between the two.
  */
-static const struct journey *farthest_dead(const struct window *w, int x, int y)
+static const struct journey *farthest_dead(const struct window *w, int x, int y,
+					   bool relay)
 {
 	const struct journey *farthest = NULL;
 
@@ -107,7 +108,8 @@ static const struct journey *farthest_dead(const struct window *w, int x, int y)
 		const struct journey *one = &w->journeys->list[i];
 
 		if (!inside(w, one) || one->from != x || one->to != y ||
-		    one->arrived || one->kind & JOURNEY_ICMP_ERROR)
+		    one->over_relay != relay || one->arrived ||
+		    one->kind & JOURNEY_ICMP_ERROR)
 			continue;
 		if (!farthest ||
 		    one->sighting_count >= farthest->sighting_count)
@@ -116,10 +118,10 @@ static const struct journey *farthest_dead(const struct window *w, int x, int y)
 	return farthest;
 }
 
-static size_t describe_dead(const struct window *w, int x, int y,
+static size_t describe_dead(const struct window *w, int x, int y, bool relay,
 			    struct step_outcome *o, size_t at)
 {
-	const struct journey *dead = farthest_dead(w, x, y);
+	const struct journey *dead = farthest_dead(w, x, y, relay);
 
 	if (!dead || at + 2 >= sizeof(o->why))
 		return at;
@@ -133,9 +135,11 @@ static size_t describe_dead(const struct window *w, int x, int y,
 static void judge_silence(const struct window *w, const struct step *step,
 			  struct step_outcome *o)
 {
-	size_t at = describe_dead(w, step->x, step->y, o, 0);
+	size_t at = describe_dead(w, step->x, step->y, false, o, 0);
 
-	at = describe_dead(w, step->y, step->x, o, at);
+	at = describe_dead(w, step->x, step->y, true, o, at);
+	at = describe_dead(w, step->y, step->x, false, o, at);
+	at = describe_dead(w, step->y, step->x, true, o, at);
 	if (!at)
 		snprintf(o->why, sizeof(o->why),
 			 "the recording shows no packet of %s meant for %s "

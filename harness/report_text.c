@@ -4,6 +4,9 @@
 #include <string.h>
 
 #define INDENT 4
+/* Of a step's line: what was done, what came of it. */
+#define LEFT_COLUMNS 44
+#define GOT_COLUMNS 14
 
 struct page {
 	const struct report_style *style;
@@ -70,13 +73,22 @@ static void print_step(const struct page *p, const json_t *step)
 {
 	bool holds = json_is_true(json_object_get(step, "holds"));
 	const char *expect = text_of(step, "expect");
+	const char *got = text_of(step, "got");
 	char left[160];
 
 	snprintf(left, sizeof(left), "%s%s%s", text_of(step, "text"),
 		 *expect ? ": " : "", expect);
-	fprintf(p->out, "%*s%s%-3s%s %-44s %-14s %s%8.2f s%s\n", INDENT, "",
+	fprintf(p->out, "%*s%s%-3s%s ", INDENT, "",
 		paint(p, holds ? GREEN : RED), holds ? "ok" : "NO",
-		paint(p, PLAIN), left, text_of(step, "got"), paint(p, FAINT),
+		paint(p, PLAIN));
+	/* What does not fit beside each other goes below each other. */
+	if (strlen(left) > LEFT_COLUMNS || strlen(got) > GOT_COLUMNS)
+		fprintf(p->out, "%s\n%*s%-*s", left, 2 * INDENT, "",
+			LEFT_COLUMNS + 1 + GOT_COLUMNS, got);
+	else
+		fprintf(p->out, "%-*s %-*s", LEFT_COLUMNS, left, GOT_COLUMNS,
+			got);
+	fprintf(p->out, " %s%8.2f s%s\n", paint(p, FAINT),
 		json_number_value(json_object_get(step, "lab_ms")) / 1000,
 		paint(p, PLAIN));
 	if (*text_of(step, "why"))
@@ -114,7 +126,9 @@ static void print_shortfall(const struct page *p, const char *file,
 	else
 		snprintf(text, sizeof(text), "does not hold");
 	print_wrapped(p, 2 * INDENT, text);
-	print_wrapped(p, 2 * INDENT, text_of(item, "why"));
+	/* With detail it was said just above. */
+	if (!p->style->detail)
+		print_wrapped(p, 2 * INDENT, text_of(item, "why"));
 }
 
 static void print_items(const struct page *p, const json_t *result,

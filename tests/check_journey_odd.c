@@ -37,40 +37,6 @@ static void tear_down(void)
 	stage_free(s);
 }
 
-static const struct journey *at(size_t i)
-{
-	ck_assert_uint_lt(i, s->j->count);
-	return &s->j->list[i];
-}
-
-static const char *name(int node)
-{
-	return node < 0 ? "-" : s->cast->nodes[node].name;
-}
-
-/* FATE: "arrived", "internet", "?" or the node where it died. */
-static void expect(size_t i, const char *from, const char *to,
-		   unsigned sightings, const char *fate)
-{
-	const struct journey *one = at(i);
-	char text[512];
-
-	journey_describe(s->j, one, text, sizeof(text));
-	ck_assert_msg(!strcmp(name(one->from), from), "from %s: %s",
-		      name(one->from), text);
-	ck_assert_msg(!strcmp(name(one->to), to), "to %s: %s", name(one->to),
-		      text);
-	ck_assert_msg(one->sighting_count == sightings, "%u sightings: %s",
-		      one->sighting_count, text);
-	ck_assert_msg(one->arrived == !strcmp(fate, "arrived"), "%s", text);
-	ck_assert_msg(one->on_internet == !strcmp(fate, "internet"), "%s",
-		      text);
-	if (one->arrived || one->on_internet || !strcmp(fate, "?"))
-		fate = "-";
-	ck_assert_msg(!strcmp(name(one->died_at), fate), "died at %s: %s",
-		      name(one->died_at), text);
-}
-
 /* Vantages that were recorded, and what is then still known of A_TO_C. */
 static const struct {
 	const char *deaf[8];
@@ -130,7 +96,7 @@ START_TEST(chains_over_gaps)
 	stage_ping(s, 1);
 	stage_hops(s, gaps[_i].hops);
 	ck_assert_uint_eq(stage_journeys(s)->count, 1);
-	expect(0, gaps[_i].from, gaps[_i].to, gaps[_i].sightings,
+	stage_expect(s, 0, gaps[_i].from, gaps[_i].to, gaps[_i].sightings,
 	       gaps[_i].fate);
 }
 END_TEST
@@ -155,8 +121,8 @@ START_TEST(is_not_led_astray_by_lower_ttls)
 	stage_wireguard(s, 1);
 	stage_hops(s, A_OUT "home-a.lan in 192.168.1.2:41641 25.0.0.3:5765 9");
 	ck_assert_uint_eq(stage_journeys(s)->count, 2);
-	expect(0, "a", "c", 3, "edge-c");
-	expect(1, "a", "c", 1, "home-a");
+	stage_expect(s, 0, "a", "c", 3, "edge-c");
+	stage_expect(s, 1, "a", "c", 1, "home-a");
 }
 END_TEST
 
@@ -170,8 +136,8 @@ START_TEST(passes_places_that_the_cast_does_not_know)
 		      "home-a.wan out 25.0.0.2:41641 25.0.0.3:5765 63;"
 		      "bridge.eth9 in 25.0.0.2:41641 25.0.0.3:5765 63");
 	ck_assert_uint_eq(stage_journeys(s)->count, 1);
-	ck_assert_int_eq(at(0)->sightings[3].node, -1);
-	expect(0, "a", "c", 4, "?");
+	ck_assert_int_eq(stage_at(s, 0)->sightings[3].node, -1);
+	stage_expect(s, 0, "a", "c", 4, "?");
 }
 END_TEST
 
@@ -185,8 +151,8 @@ START_TEST(bears_clocks_that_differ)
 		      "home-a.wan out 25.0.0.2:41641 25.0.0.3:5765 63;"
 		      "a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64");
 	ck_assert_uint_eq(stage_journeys(s)->count, 1);
-	expect(0, "a", "c", 3, "home-a");
-	ck_assert_int_eq(at(0)->sightings[0].node, stage_index(s, "a"));
+	stage_expect(s, 0, "a", "c", 3, "home-a");
+	ck_assert_int_eq(stage_at(s, 0)->sightings[0].node, stage_index(s, "a"));
 }
 END_TEST
 
@@ -199,8 +165,8 @@ START_TEST(works_out_directions)
 	for (size_t i = 0; i < s->rec.frame_count; i++)
 		s->rec.frames[i].direction = DIRECTION_UNKNOWN;
 	ck_assert_uint_eq(stage_journeys(s)->count, 2);
-	expect(0, "a", "c", 6, "arrived");
-	expect(1, "c", "a", 6, "arrived");
+	stage_expect(s, 0, "a", "c", 6, "arrived");
+	stage_expect(s, 1, "c", "a", 6, "arrived");
 }
 END_TEST
 
@@ -225,7 +191,7 @@ START_TEST(leaves_out_what_was_overheard)
 	memcpy(s->rec.vantages[s->rec.vantage_count - 1].mac, mine, 6);
 	stage_raw(s, "home-a.wan2", false, frame, (size_t)size);
 	ck_assert_uint_eq(stage_journeys(s)->count, 1);
-	expect(0, "a", "c", 4, "edge-c");
+	stage_expect(s, 0, "a", "c", 4, "edge-c");
 }
 END_TEST
 
@@ -254,7 +220,7 @@ START_TEST(bears_frames_cut_short)
 			for (size_t k = 0; k < s->j->count; k++) {
 				char text[64];
 
-				journey_describe(s->j, at(k), text,
+				journey_describe(s->j, stage_at(s, k), text,
 						 sizeof(text));
 			}
 			journeys_free(s->j);
@@ -285,7 +251,7 @@ START_TEST(follows_first_fragments_only)
 	stage_raw(s, "a.eth0", true, ip, (size_t)size);
 	stage_raw(s, "home-a.lan", false, ip, (size_t)size);
 	ck_assert_uint_eq(stage_journeys(s)->count, 1);
-	ck_assert_uint_eq(at(0)->sighting_count, 2);
+	ck_assert_uint_eq(stage_at(s, 0)->sighting_count, 2);
 }
 END_TEST
 
@@ -321,11 +287,11 @@ START_TEST(texts_fit_their_room)
 	stage_journeys(s);
 	for (size_t size = 0; size < 160; size++) {
 		memset(text, '#', sizeof(text));
-		journey_describe(s->j, at(0), text, size);
+		journey_describe(s->j, stage_at(s, 0), text, size);
 		ck_assert_int_eq(text[size], '#');
 		ck_assert(!size || memchr(text, '\0', size));
 		memset(text, '#', sizeof(text));
-		journey_reason(s->j, at(0), text, size);
+		journey_reason(s->j, stage_at(s, 0), text, size);
 		ck_assert_int_eq(text[size], '#');
 		ck_assert(!size || memchr(text, '\0', size));
 	}
@@ -360,7 +326,7 @@ START_TEST(many_frames_take_little_time)
 	ck_assert_double_lt(run_time(), 3);
 	ck_assert_uint_eq(s->j->count, 10000);
 	for (size_t i = 0; i < s->j->count; i++)
-		ck_assert(at(i)->arrived);
+		ck_assert(stage_at(s, i)->arrived);
 }
 END_TEST
 

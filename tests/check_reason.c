@@ -127,12 +127,13 @@ START_TEST(state_lost)
 }
 END_TEST
 
-static void natpmp(uint32_t lifetime_s)
+static void natpmp_answer(uint32_t lifetime_s, uint16_t result)
 {
 	struct natpmp_message m = {.response = true,
 				   .op = NATPMP_MAP_UDP,
 				   .internal_port = 41641,
 				   .external_port = lifetime_s ? 5765 : 0,
+				   .result = result,
 				   .lifetime_s = lifetime_s};
 	static uint8_t answer[NATPMP_MAX_BYTES];
 	int size = natpmp_encode(&m, answer, sizeof(answer));
@@ -142,6 +143,11 @@ static void natpmp(uint32_t lifetime_s)
 	s->payload_bytes = (size_t)size;
 	stage_hops(s, "edge-c.lan out 192.168.2.1:5351 192.168.2.2:50000 64;"
 		      "c.eth0 in 192.168.2.1:5351 192.168.2.2:50000 64");
+}
+
+static void natpmp(uint32_t lifetime_s)
+{
+	natpmp_answer(lifetime_s, NATPMP_SUCCESS);
 }
 
 static void pcp(uint32_t lifetime_s, uint8_t result)
@@ -194,6 +200,15 @@ START_TEST(natpmp_released)
 	stage_wait(s, 3);
 	stage_hops(s, A_OUT);
 	because("port mapping of port 5765 had been released 3.0 s before");
+}
+END_TEST
+
+START_TEST(natpmp_refused)
+{
+	natpmp_answer(7200, NATPMP_REFUSED);
+	stage_ping(s, 1);
+	stage_hops(s, A_OUT);
+	because("no mapping for port 5765");
 }
 END_TEST
 
@@ -465,6 +480,7 @@ int main(void)
 	tcase_add_test(tests, not_recorded);
 	tcase_add_loop_test(tests, icmp_says_so, 0,
 			    sizeof(icmps) / sizeof(icmps[0]));
+	tcase_add_test(tests, natpmp_refused);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -314,3 +314,45 @@ struct journeys *stage_journeys(struct stage *s)
 		      err.text);
 	return s->j;
 }
+
+const struct journey *stage_at(const struct stage *s, size_t i)
+{
+	ck_assert_uint_lt(i, s->j->count);
+	return &s->j->list[i];
+}
+
+const char *stage_name(const struct stage *s, int node)
+{
+	return node < 0 ? "-" : s->cast->nodes[node].name;
+}
+
+/* FATE: "arrived", "internet", "?" or the node where it died. */
+void stage_expect(const struct stage *s, size_t i, const char *from, const char *to,
+		   unsigned sightings, const char *fate)
+{
+	const struct journey *one = stage_at(s, i);
+	char text[512];
+
+	journey_describe(s->j, one, text, sizeof(text));
+	ck_assert_msg(!strcmp(stage_name(s, one->from), from), "from %s: %s",
+		      stage_name(s, one->from), text);
+	ck_assert_msg(!strcmp(stage_name(s, one->to), to), "to %s: %s", stage_name(s, one->to),
+		      text);
+	ck_assert_msg(one->sighting_count == sightings, "%u sightings: %s",
+		      one->sighting_count, text);
+	ck_assert_msg(one->arrived == !strcmp(fate, "arrived"), "%s", text);
+	ck_assert_msg(one->on_internet == !strcmp(fate, "internet"), "%s",
+		      text);
+	if (one->arrived || one->on_internet || !strcmp(fate, "?"))
+		fate = "-";
+	ck_assert_msg(!strcmp(stage_name(s, one->died_at), fate), "died at %s: %s",
+		      stage_name(s, one->died_at), text);
+}
+
+void stage_describes(const struct stage *s, size_t i, const char *wanted)
+{
+	char text[512];
+
+	journey_describe(s->j, stage_at(s, i), text, sizeof(text));
+	ck_assert_str_eq(text, wanted);
+}

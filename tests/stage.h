@@ -67,5 +67,14 @@ unsigned stage_raw(struct stage *s, const char *vantage, bool out,
 /* Makes the journeys (anew) and returns them. */
 struct journeys *stage_journeys(struct stage *s);
 int stage_index(const struct stage *s, const char *name);
+/* "-" for -1. */
+const char *stage_name(const struct stage *s, int node);
+
+/* The journey of that index, which must be there. */
+const struct journey *stage_at(const struct stage *s, size_t i);
+/* FATE: "arrived", "internet", "?" or the node where it died. */
+void stage_expect(const struct stage *s, size_t i, const char *from,
+		  const char *to, unsigned sightings, const char *fate);
+void stage_describes(const struct stage *s, size_t i, const char *wanted);
 
 #endif

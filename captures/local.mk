@@ -19,16 +19,20 @@ libcaptures_a_SOURCES = \
 	captures/ladder.c \
 	captures/order.c captures/order.h captures/order_check.c
 
-# The witness's tests make their recordings with tests/stage.c.
+# The witness's tests make their recordings with tests/stage.c, and what a relay
+# carries with tests/pipe.c.
 if HAVE_CHECK
 stage = tests/stage.c tests/stage.h
+pipe = tests/pipe.c tests/pipe.h
 check_PROGRAMS += \
 	tests/check_cast \
 	tests/check_stream \
 	tests/check_journey \
 	tests/check_journey_odd \
+	tests/check_owner \
 	tests/check_reason \
 	tests/check_relayed \
+	tests/check_relayed_who \
 	tests/check_ladder \
 	tests/check_order
 tests_check_cast_SOURCES = tests/check_cast.c $(stage)
@@ -39,10 +43,14 @@ tests_check_journey_SOURCES = tests/check_journey.c $(stage)
 tests_check_journey_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_journey_odd_SOURCES = tests/check_journey_odd.c $(stage)
 tests_check_journey_odd_LDADD = $(captures_libs) $(CHECK_LIBS)
+tests_check_owner_SOURCES = tests/check_owner.c $(stage)
+tests_check_owner_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_reason_SOURCES = tests/check_reason.c $(stage)
 tests_check_reason_LDADD = $(captures_libs) $(CHECK_LIBS)
-tests_check_relayed_SOURCES = tests/check_relayed.c $(stage)
+tests_check_relayed_SOURCES = tests/check_relayed.c $(stage) $(pipe)
 tests_check_relayed_LDADD = $(captures_libs) $(CHECK_LIBS)
+tests_check_relayed_who_SOURCES = tests/check_relayed_who.c $(stage) $(pipe)
+tests_check_relayed_who_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_ladder_SOURCES = tests/check_ladder.c $(stage)
 tests_check_ladder_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_order_SOURCES = tests/check_order.c $(stage)

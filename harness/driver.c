@@ -100,6 +100,7 @@ static struct actor *next_actor(struct driver *d)
 
 	a->driver = d;
 	a->listener.fd = -1;
+	a->raw_fd = -1;
 	return a;
 }
 
@@ -191,10 +192,11 @@ int driver_new(const struct driver_config *config, struct driver **driver,
 	actions_init(&d->actions);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	d->upnp = upnp_worker_new();
+	d->raw = raw_new(err);
 	if (d->epoll_fd < 0 || !d->upnp)
 		ret = err_set(err, ENOMEM, "no event loop: %s", strerror(errno));
 	else
-		ret = make_actors(d, err);
+		ret = d->raw ? make_actors(d, err) : -EPERM;
 	if (!ret)
 		ret = map_vantages(d);
 	if (!ret)
@@ -214,6 +216,7 @@ void driver_free(struct driver *d)
 	for (unsigned i = 0; i < d->actor_count; i++)
 		actor_close(&d->actors[i]);
 	upnp_worker_free(d->upnp);
+	raw_free(d->raw);
 	if (d->epoll_fd >= 0)
 		close(d->epoll_fd);
 	actions_free(&d->actions);

@@ -76,8 +76,8 @@ static int open_inside(struct actor *a, struct err *err)
 	case ACTOR_CONTROL:
 		return add_listener(a, SERVER_CONTROL_PORT, err);
 	case ACTOR_CLIENT:
-		a->raw = raw_new(err);
-		return a->raw ? 0 : -EPERM;
+		a->raw_fd = raw_socket(err);
+		return a->raw_fd < 0 ? a->raw_fd : 0;
 	}
 	return 0;
 }
@@ -122,7 +122,8 @@ void actor_close(struct actor *a)
 	release_ports(a);
 	if (a->listener.fd >= 0)
 		close(a->listener.fd);
-	raw_free(a->raw);
+	if (a->raw_fd >= 0)
+		close(a->raw_fd);
 	if (a->kind == ACTOR_CLIENT)
 		client_free(a->client);
 	else if (a->kind == ACTOR_RELAY)
@@ -330,8 +331,9 @@ static void act_udp(struct actor *a, const struct action *one,
 	 */
 	if (!++a->ip_id)
 		a->ip_id = 1;
-	(void)raw_send_udp(a->raw, src, one->dst, one->ttl ? one->ttl : 64,
-			   a->ip_id, payload, one->payload_bytes, &err);
+	(void)raw_send_udp(a->driver->raw, a->raw_fd, src, one->dst,
+			   one->ttl ? one->ttl : 64, a->ip_id, payload,
+			   one->payload_bytes, &err);
 }
 
 static void act_connect(struct actor *a, const struct action *one)
@@ -622,6 +624,6 @@ int driver_send(struct driver *d, unsigned node, struct endpoint src,
 		src.ip = d->config.lab->nodes[node].ifaces[0].ip;
 	if (!++a->ip_id)
 		a->ip_id = 1;
-	return raw_send_udp(a->raw, src, dst, ttl, a->ip_id, payload,
-			    payload_bytes, err);
+	return raw_send_udp(d->raw, a->raw_fd, src, dst, ttl, a->ip_id,
+			    payload, payload_bytes, err);
 }

@@ -56,7 +56,7 @@ struct actor {
 	struct watch udp[ACTOR_MAX_UDP];
 	unsigned udp_count;
 	struct watch listener; /* relay, control */
-	struct raw *raw;       /* client */
+	int raw_fd;	       /* client: its raw socket */
 	uint16_t ip_id;
 	struct watched_conn *conns;
 	uint32_t next_stream; /* for accepted ones */
@@ -70,6 +70,7 @@ struct driver {
 	int *actor_of_vantage; /* index into actors; -1: nobody listens */
 	unsigned vantage_count;
 	struct upnp_worker *upnp;
+	struct raw *raw; /* crafts for all clients */
 	struct watch watch_recorder, watch_interrupt, watch_upnp;
 	struct actions actions;
 	uint64_t heard_us; /* lab time of the input in hand */

@@ -4,9 +4,11 @@
 #include <libnet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct raw {
 	libnet_t *net;
+	int own_fd; /* libnet's own socket, in the namespace of raw_new */
 };
 
 struct raw *raw_new(struct err *err)
@@ -24,6 +26,7 @@ struct raw *raw_new(struct err *err)
 		free(r);
 		return NULL;
 	}
+	r->own_fd = r->net->fd;
 	return r;
 }
 
@@ -35,9 +38,19 @@ void raw_free(struct raw *r)
 	free(r);
 }
 
-int raw_send_udp(struct raw *r, struct endpoint src, struct endpoint dst,
-		 uint8_t ttl, uint16_t ip_id, const void *payload,
-		 size_t payload_bytes, struct err *err)
+int raw_socket(struct err *err)
+{
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+
+	if (fd < 0)
+		return err_set(err, errno, "cannot open a raw socket: %s",
+			       strerror(errno));
+	return fd;
+}
+
+int raw_send_udp(struct raw *r, int socket_fd, struct endpoint src,
+		 struct endpoint dst, uint8_t ttl, uint16_t ip_id,
+		 const void *payload, size_t payload_bytes, struct err *err)
 {
 	uint16_t udp_bytes = (uint16_t)(LIBNET_UDP_H + payload_bytes);
 	int ret;
@@ -55,7 +68,9 @@ int raw_send_udp(struct raw *r, struct endpoint src, struct endpoint dst,
 			      libnet_geterror(r->net));
 	} else {
 		errno = 0;
+		r->net->fd = socket_fd;
 		ret = libnet_write(r->net);
+		r->net->fd = r->own_fd;
 		if (ret < 0)
 			ret = err_set(err, errno ? errno : EIO,
 				      "libnet sends no packet: %s",

@@ -11,17 +11,27 @@
 
 struct raw;
 
-/* Opens in the calling thread's namespace, and stays there. */
+/*
+ * One serves any number of hosts: setting libnet up costs a millisecond (it
+ * tries for a larger send buffer 6,500 times).
+ */
 struct raw *raw_new(struct err *err);
 void raw_free(struct raw *r); /* NULL is legal */
 
 /*
- * One UDP datagram with the source, TTL and identification given. 0 or a
+ * A raw socket in the calling thread's namespace, where it stays. A descriptor,
+ * the caller's to close, or a negative errno.
+ */
+int raw_socket(struct err *err);
+
+/*
+ * One UDP datagram through SOCKET_FD (of raw_socket), with the source, TTL and
+ * identification given. 0 or a
  * negative errno; a network that is down or refuses (ENETDOWN, ENETUNREACH,
  * EPERM ...) is such an error, and is the caller's to judge.
  */
-int raw_send_udp(struct raw *r, struct endpoint src, struct endpoint dst,
-		 uint8_t ttl, uint16_t ip_id, const void *payload,
+int raw_send_udp(struct raw *r, int socket_fd, struct endpoint src,
+		 struct endpoint dst, uint8_t ttl, uint16_t ip_id, const void *payload,
 		 size_t payload_bytes, struct err *err);
 
 #endif

@@ -64,9 +64,10 @@ START_TEST(follows_through_two_nats)
 	}
 	ck_assert_int_eq(one->sightings[3].node, stage_index(s, "edge-c"));
 	ck_assert_uint_eq(one->sightings[3].src.ip, 0x19000002);
-	stage_describes(s, 1, "a's 1st disco.ping to c left home-a from "
-		     "25.0.0.2:41641 and reached c "
-		     "(frames 7, 8, 9, 10, 11, 12)");
+	stage_describes(s, 1,
+			"a's 1st disco.ping to c left home-a from "
+			"25.0.0.2:41641 and reached c "
+			"(frames 7, 8, 9, 10, 11, 12)");
 }
 END_TEST
 
@@ -78,9 +79,10 @@ START_TEST(dies_at_the_edge)
 	}
 	stage_journeys(s);
 	stage_expect(s, 3, "a", "c", 4, "edge-c");
-	stage_describes(s, 3, "a's 4th disco.ping to c left home-a from "
-		     "25.0.0.2:41641 and died at edge-c: no mapping for "
-		     "port 5765 (frames 13, 14, 15, 16)");
+	stage_describes(s, 3,
+			"a's 4th disco.ping to c left home-a from "
+			"25.0.0.2:41641 and died at edge-c: no mapping for "
+			"port 5765 (frames 13, 14, 15, 16)");
 }
 END_TEST
 
@@ -99,12 +101,13 @@ START_TEST(tells_retransmissions_apart)
 	stage_expect(s, 2, "a", "c", 4, "edge-c");
 	ck_assert_uint_eq(stage_at(s, 0)->kind, JOURNEY_WIREGUARD);
 	/* Found by its bytes: the first that began not before. */
-	ck_assert_ptr_eq(journeys_find(s->j, s->payload, 148, 0), stage_at(s, 0));
-	ck_assert_ptr_eq(
-		journeys_find(s->j, s->payload, 148, stage_at(s, 0)->first_ns + 1),
-		stage_at(s, 1));
-	ck_assert_ptr_null(
-		journeys_find(s->j, s->payload, 148, stage_at(s, 2)->first_ns + 1));
+	ck_assert_ptr_eq(journeys_find(s->j, s->payload, 148, 0),
+			 stage_at(s, 0));
+	ck_assert_ptr_eq(journeys_find(s->j, s->payload, 148,
+				       stage_at(s, 0)->first_ns + 1),
+			 stage_at(s, 1));
+	ck_assert_ptr_null(journeys_find(s->j, s->payload, 148,
+					 stage_at(s, 2)->first_ns + 1));
 	ck_assert_ptr_null(journeys_find(s->j, s->payload, 147, 0));
 }
 END_TEST
@@ -235,9 +238,10 @@ START_TEST(follows_a_hairpin)
 	ck_assert_uint_eq(stage_journeys(s)->count, 3);
 	stage_expect(s, 1, "a", "b", 4, "arrived");
 	stage_expect(s, 2, "a", "b", 2, "home");
-	stage_describes(s, 2, "a's 2nd disco.ping to b left a from 192.168.1.2:41641 "
-		     "and died at home: home does not hairpin its own "
-		     "address 25.0.0.2 (frames 9, 10)");
+	stage_describes(s, 2,
+			"a's 2nd disco.ping to b left a from 192.168.1.2:41641 "
+			"and died at home: home does not hairpin its own "
+			"address 25.0.0.2 (frames 9, 10)");
 }
 END_TEST
 
@@ -255,8 +259,9 @@ START_TEST(follows_on_one_lan)
 	stage_journeys(s);
 	stage_expect(s, 0, "a", "b", 2, "arrived");
 	stage_expect(s, 1, "a", "b", 1, "a");
-	stage_describes(s, 1, "a's 2nd disco.ping to b left a from 192.168.1.2:41641 "
-		     "and died there: lost on the link to b (frame 3)");
+	stage_describes(s, 1,
+			"a's 2nd disco.ping to b left a from 192.168.1.2:41641 "
+			"and died there: lost on the link to b (frame 3)");
 	stage_expect(s, 2, "a", "-", 2, "home");
 }
 END_TEST
@@ -287,8 +292,9 @@ START_TEST(follows_through_a_router_behind_a_router)
 		      "outer.wan in 25.0.0.3:41641 25.0.0.2:7 64");
 	ck_assert_uint_eq(stage_journeys(s)->count, 3);
 	stage_expect(s, 0, "a", "c", 6, "arrived");
-	stage_describes(s, 0, "a's 1st disco.ping to c left outer from 25.0.0.2:6000 "
-		     "and reached c (frames 1, 2, 3, 4, 5, 6)");
+	stage_describes(s, 0,
+			"a's 1st disco.ping to c left outer from 25.0.0.2:6000 "
+			"and reached c (frames 1, 2, 3, 4, 5, 6)");
 	stage_expect(s, 1, "c", "a", 4, "inner");
 	stage_expect(s, 2, "c", "a", 2, "outer");
 }
@@ -310,12 +316,16 @@ START_TEST(follows_icmp_errors)
 	ck_assert_uint_eq(stage_journeys(s)->count, 2);
 	stage_expect(s, 1, "edge-c", "a", 4, "arrived");
 	ck_assert_uint_eq(stage_at(s, 1)->kind, JOURNEY_ICMP_ERROR);
-	stage_describes(s, 1, "edge-c's 1st icmp error to a left edge-c from 25.0.0.3 "
-		     "and reached a (frames 5, 6, 7, 8)");
-	stage_describes(s, 0, "a's 1st disco.ping to c left home-a from "
-		     "25.0.0.2:41641 and died at edge-c: no mapping for port "
-		     "5765; answered with ICMP port unreachable "
-		     "(frames 1, 2, 3, 4)");
+	stage_describes(
+		s, 1,
+		"edge-c's 1st icmp error to a left edge-c from 25.0.0.3 "
+		"and reached a (frames 5, 6, 7, 8)");
+	stage_describes(
+		s, 0,
+		"a's 1st disco.ping to c left home-a from "
+		"25.0.0.2:41641 and died at edge-c: no mapping for port "
+		"5765; answered with ICMP port unreachable "
+		"(frames 1, 2, 3, 4)");
 }
 END_TEST
 

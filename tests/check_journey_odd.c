@@ -97,7 +97,7 @@ START_TEST(chains_over_gaps)
 	stage_hops(s, gaps[_i].hops);
 	ck_assert_uint_eq(stage_journeys(s)->count, 1);
 	stage_expect(s, 0, gaps[_i].from, gaps[_i].to, gaps[_i].sightings,
-	       gaps[_i].fate);
+		     gaps[_i].fate);
 }
 END_TEST
 
@@ -152,7 +152,8 @@ START_TEST(bears_clocks_that_differ)
 		      "a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64");
 	ck_assert_uint_eq(stage_journeys(s)->count, 1);
 	stage_expect(s, 0, "a", "c", 3, "home-a");
-	ck_assert_int_eq(stage_at(s, 0)->sightings[0].node, stage_index(s, "a"));
+	ck_assert_int_eq(stage_at(s, 0)->sightings[0].node,
+			 stage_index(s, "a"));
 }
 END_TEST
 

@@ -2,7 +2,6 @@
 /* What the lab's kernel does to real packets. See check_lab_world.h. */
 #include "tests/check_lab_world.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -341,80 +340,6 @@ LAB_TEST(double_nat_translates_twice)
 	udp_expect(c, "back");
 }
 
-/* --- what is refused ------------------------------------------------------- */
-
-static int refused_inside(void *arg)
-{
-	struct world w = {.lab = NULL};
-	struct lab_plan_node *many;
-	struct lab_plan plan = {NULL, 1100};
-	struct err err = {.text = ""};
-
-	(void)arg;
-	world_plan(&w, "easy");
-	w.nodes[HOME].router = CAFE;
-	w.nodes[CAFE].router = HOME;
-	ck_assert_int_eq(lab_new(&w.plan, &w.lab, &err), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(err.text, "behind itself"));
-	world_plan(&w, "easy");
-	w.nodes[A].router = S;
-	ck_assert_int_eq(lab_new(&w.plan, &w.lab, &err), -EINVAL);
-	world_plan(&w, "easy");
-	w.nodes[HOME].nat.mapping = NAT_ADM;
-	ck_assert_int_eq(lab_new(&w.plan, &w.lab, &err), -ENOTSUP);
-	ck_assert_ptr_nonnull(strstr(err.text, "home"));
-	many = calloc(plan.count, sizeof(*many));
-	plan.nodes = many;
-	for (unsigned i = 0; i < plan.count; i++) {
-		snprintf(many[i].name, sizeof(many[i].name), "s%u", i);
-		many[i].kind = LAB_SERVER;
-		many[i].router = -1;
-	}
-	ck_assert_int_eq(lab_new(&plan, &w.lab, &err), -E2BIG);
-	free(many);
-	return 0;
-}
-
-START_TEST(bad_plans_are_refused)
-{
-	in_sandbox(refused_inside);
-}
-END_TEST
-
-/* Descriptors are what a lab costs: a hundred labs leave none behind. */
-static unsigned open_descriptors(void)
-{
-	unsigned count = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
-static int descriptors_inside(void *arg)
-{
-	unsigned before = open_descriptors();
-
-	(void)arg;
-	for (unsigned i = 0; i < 20; i++) {
-		struct world w = {.lab = NULL};
-
-		world_plan(&w, "full-cone");
-		world_up(&w);
-		ok(lab_flush(w.lab, world_node(&w, HOME), err));
-		ok(lab_age(w.lab, 1000000, err));
-		world_down(&w);
-		ck_assert_uint_eq(open_descriptors(), before);
-	}
-	return 0;
-}
-
-START_TEST(labs_leave_no_descriptor)
-{
-	in_sandbox(descriptors_inside);
-}
-END_TEST
-
 static Suite *lab_suite(void)
 {
 	Suite *suite = suite_create("lab");
@@ -432,9 +357,8 @@ static Suite *lab_suite(void)
 	tcase_add_test(packets, hairpin_comes_back_by_the_outside);
 	tcase_add_test(packets, without_hairpin_it_is_dropped);
 	tcase_add_test(packets, double_nat_translates_twice);
-	tcase_add_test(packets, bad_plans_are_refused);
-	tcase_add_test(packets, labs_leave_no_descriptor);
 	suite_add_tcase(suite, packets);
+	suite_add_tcase(suite, limit_tests());
 	suite_add_tcase(suite, router_tests());
 	suite_add_tcase(suite, age_tests());
 	suite_add_tcase(suite, portmap_tests());

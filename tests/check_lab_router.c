@@ -189,6 +189,9 @@ LAB_TEST(block_of_a_port_and_a_protocol)
 	ck_assert(!tcp_connects(w, A, S, SHORT_MS));
 	ck_assert(tcp_connects(w, A, T, LONG_MS));
 	udp_seen(p.a, other, at(world_ip(w, S), 3479));
+	ok(lab_block(w->lab, world_node(w, A), world_node(w, S), 0, 3479, err));
+	udp_send(p.a, at(world_ip(w, S), 3479), "blocked");
+	udp_expect_nothing(other);
 }
 
 TCase *router_tests(void)

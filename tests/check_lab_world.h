@@ -94,7 +94,8 @@ int world_missing(void);
 	END_TEST                                                               \
 	static void name##_body(struct world *w)
 
-/* check_lab_router.c, check_lab_age.c, check_lab_portmap.c */
+/* check_lab_limits.c, _router.c, _age.c, _portmap.c */
+TCase *limit_tests(void);
 TCase *router_tests(void);
 TCase *age_tests(void);
 TCase *portmap_tests(void);

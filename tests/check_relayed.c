@@ -118,18 +118,21 @@ START_TEST(bears_odd_borders)
 	pipe_flush(&p.c_up, 0, 4);
 	for (from = 0; from < p.a_up.size_bytes; from += size)
 		pipe_segment(&p.a_up, from,
-			from + size < p.a_up.size_bytes ? from + size
-						      : p.a_up.size_bytes,
-			4);
+			     from + size < p.a_up.size_bytes
+				     ? from + size
+				     : p.a_up.size_bytes,
+			     4);
 	for (from = 0; from < p.c_down.size_bytes; from += size)
 		pipe_segment(&p.c_down, from,
-			from + size < p.c_down.size_bytes ? from + size
-							: p.c_down.size_bytes,
-			4);
+			     from + size < p.c_down.size_bytes
+				     ? from + size
+				     : p.c_down.size_bytes,
+			     4);
 	stage_journeys(s);
 	ck_assert_uint_eq(pipe_count(s, JOURNEY_RELAY), 3);
 	for (unsigned i = 0; i < 3; i++)
-		pipe_expect(s, pipe_find(s, JOURNEY_RELAY, i), "a", "c", 8, NULL);
+		pipe_expect(s, pipe_find(s, JOURNEY_RELAY, i), "a", "c", 8,
+			    NULL);
 }
 END_TEST
 
@@ -146,7 +149,8 @@ START_TEST(bears_any_order)
 	for (to = p.a_up.size_bytes; to > from; to -= CUT) {
 		size_t start = to > from + CUT ? to - CUT : from;
 
-		pipe_segment(&p.a_up, start > from + 5 ? start - 5 : from, to, 4);
+		pipe_segment(&p.a_up, start > from + 5 ? start - 5 : from, to,
+			     4);
 		pipe_segment(&p.a_up, start, to, 2);
 		if (start == from)
 			break;
@@ -173,7 +177,8 @@ START_TEST(bears_retransmission)
 	stage_journeys(s);
 	ck_assert_uint_eq(pipe_count(s, JOURNEY_RELAY), 1);
 	pipe_expect(s, pipe_find(s, JOURNEY_RELAY, 0), "a", "c", 4, "relay");
-	pipe_reason_is(s, pipe_find(s, JOURNEY_RELAY, 0), "relay did not send it on to c");
+	pipe_reason_is(s, pipe_find(s, JOURNEY_RELAY, 0),
+		       "relay did not send it on to c");
 }
 END_TEST
 
@@ -189,7 +194,7 @@ START_TEST(dies_on_the_way_to_the_relay)
 	stage_journeys(s);
 	pipe_expect(s, pipe_find(s, JOURNEY_RELAY, 0), "a", "c", 2, "home-a");
 	pipe_reason_is(s, pipe_find(s, JOURNEY_RELAY, 0),
-		  "home-a did not pass the TCP segment on");
+		       "home-a did not pass the TCP segment on");
 }
 END_TEST
 
@@ -209,7 +214,7 @@ START_TEST(dies_behind_the_relay)
 	ck_assert(pipe_find(s, JOURNEY_RELAY, 0)->on_internet);
 	pipe_expect(s, pipe_find(s, JOURNEY_RELAY, 0), "a", "c", 5, "-");
 	pipe_reason_is(s, pipe_find(s, JOURNEY_RELAY, 0),
-		  "blocked on the internet, or edge-c's link is down");
+		       "blocked on the internet, or edge-c's link is down");
 }
 END_TEST
 

@@ -34,9 +34,10 @@ START_TEST(dies_for_want_of_a_client)
 	pipe_flush(&p.a_up, from, 4);
 	stage_journeys(s);
 	pipe_expect(s, pipe_find(s, JOURNEY_RELAY, 0), "a", "-", 4, "relay");
-	pipe_reason_is(s, pipe_find(s, JOURNEY_RELAY, 0),
-		  "relay did not send it on: nobody was seen to connect with "
-		  "that key");
+	pipe_reason_is(
+		s, pipe_find(s, JOURNEY_RELAY, 0),
+		"relay did not send it on: nobody was seen to connect with "
+		"that key");
 }
 END_TEST
 
@@ -96,8 +97,9 @@ START_TEST(knows_the_last_key_by_elimination)
 	pipe_flush(&p.a_up, from, 4);
 	stage_journeys(s);
 	pipe_expect(s, pipe_find(s, JOURNEY_RELAY, 0), "a", "c", 4, "relay");
-	pipe_reason_is(s, pipe_find(s, JOURNEY_RELAY, 0), "relay did not send it on: c was "
-					  "never seen to connect to it");
+	pipe_reason_is(s, pipe_find(s, JOURNEY_RELAY, 0),
+		       "relay did not send it on: c was "
+		       "never seen to connect to it");
 	/* Two keys that nobody has are one too many. */
 	from = p.a_up.size_bytes;
 	pipe_add_packet(&p.a_up, DERP_SEND_PACKET, pipe_key_other);
@@ -122,6 +124,7 @@ START_TEST(guesses_no_key)
 
 	stage_free(s);
 	s = stage_of(lines);
+	pipes_init(&p, s);
 	pipe_add_opening(&p.a_up, &p.a_down, pipe_key_a);
 	pipe_syn(&p.a_up, 0, 4);
 	pipe_flush(&p.a_up, 0, 4);
@@ -150,8 +153,9 @@ START_TEST(dies_before_the_client_connects)
 	pipe_flush(&p.c_up, 0, 4);
 	stage_journeys(s);
 	pipe_expect(s, pipe_find(s, JOURNEY_RELAY, 0), "a", "c", 4, "relay");
-	pipe_reason_is(s, pipe_find(s, JOURNEY_RELAY, 0),
-		  "relay did not send it on: c had not connected to it yet");
+	pipe_reason_is(
+		s, pipe_find(s, JOURNEY_RELAY, 0),
+		"relay did not send it on: c had not connected to it yet");
 }
 END_TEST
 
@@ -200,8 +204,10 @@ START_TEST(follows_with_the_routers_alone)
 	pipes_send_through(&p);
 	stage_journeys(s);
 	ck_assert_uint_eq(pipe_count(s, JOURNEY_RELAY), 1);
-	ck_assert_int_eq(pipe_find(s, JOURNEY_RELAY, 0)->from, stage_index(s, "a"));
-	ck_assert_int_eq(pipe_find(s, JOURNEY_RELAY, 0)->to, stage_index(s, "c"));
+	ck_assert_int_eq(pipe_find(s, JOURNEY_RELAY, 0)->from,
+			 stage_index(s, "a"));
+	ck_assert_int_eq(pipe_find(s, JOURNEY_RELAY, 0)->to,
+			 stage_index(s, "c"));
 }
 END_TEST
 
@@ -233,8 +239,9 @@ START_TEST(shows_resets)
 	stage_tcp(s, "edge-c.lan out 25.0.1.3:80 192.168.2.2:6000 64", 0,
 		  p.c_up.seq + 1, TCP_FLAG_RST | TCP_FLAG_ACK, NULL, 0);
 	stage_journeys(s);
-	pipe_reason_is(s, pipe_find(s, JOURNEY_TCP, 0),
-		  "blocked by edge-c (outbound); refused with a TCP reset");
+	pipe_reason_is(
+		s, pipe_find(s, JOURNEY_TCP, 0),
+		"blocked by edge-c (outbound); refused with a TCP reset");
 }
 END_TEST
 

@@ -327,8 +327,8 @@ const char *stage_name(const struct stage *s, int node)
 }
 
 /* FATE: "arrived", "internet", "?" or the node where it died. */
-void stage_expect(const struct stage *s, size_t i, const char *from, const char *to,
-		   unsigned sightings, const char *fate)
+void stage_expect(const struct stage *s, size_t i, const char *from,
+		  const char *to, unsigned sightings, const char *fate)
 {
 	const struct journey *one = stage_at(s, i);
 	char text[512];
@@ -336,8 +336,8 @@ void stage_expect(const struct stage *s, size_t i, const char *from, const char 
 	journey_describe(s->j, one, text, sizeof(text));
 	ck_assert_msg(!strcmp(stage_name(s, one->from), from), "from %s: %s",
 		      stage_name(s, one->from), text);
-	ck_assert_msg(!strcmp(stage_name(s, one->to), to), "to %s: %s", stage_name(s, one->to),
-		      text);
+	ck_assert_msg(!strcmp(stage_name(s, one->to), to), "to %s: %s",
+		      stage_name(s, one->to), text);
 	ck_assert_msg(one->sighting_count == sightings, "%u sightings: %s",
 		      one->sighting_count, text);
 	ck_assert_msg(one->arrived == !strcmp(fate, "arrived"), "%s", text);
@@ -345,8 +345,8 @@ void stage_expect(const struct stage *s, size_t i, const char *from, const char 
 		      text);
 	if (one->arrived || one->on_internet || !strcmp(fate, "?"))
 		fate = "-";
-	ck_assert_msg(!strcmp(stage_name(s, one->died_at), fate), "died at %s: %s",
-		      stage_name(s, one->died_at), text);
+	ck_assert_msg(!strcmp(stage_name(s, one->died_at), fate),
+		      "died at %s: %s", stage_name(s, one->died_at), text);
 }
 
 void stage_describes(const struct stage *s, size_t i, const char *wanted)

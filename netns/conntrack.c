@@ -119,10 +119,18 @@ int conntrack_new(struct conntrack **out, const char *where, struct err *err)
 
 void conntrack_free(struct conntrack *ct)
 {
+	struct closing *closing = NULL;
+
+	conntrack_free_later(ct, &closing);
+	closing_start(closing);
+}
+
+void conntrack_free_later(struct conntrack *ct, struct closing **closing)
+{
 	if (!ct)
 		return;
-	netlink_close(&ct->nl);
-	netlink_close(&ct->events);
+	closing_add(closing, ct->nl.fd);
+	closing_add(closing, ct->events.fd);
 	free(ct->known.entries);
 	netlink_batch_free(&ct->ask);
 	netlink_batch_free(&ct->change);

@@ -8,6 +8,7 @@
 #ifndef NATRIG_NETNS_CONNTRACK_H
 #define NATRIG_NETNS_CONNTRACK_H
 
+#include "netns/closing.h"
 #include "netns/netlink.h"
 #include "wire/err.h"
 
@@ -17,6 +18,8 @@ struct conntrack;
 
 int conntrack_new(struct conntrack **ct, const char *where, struct err *err);
 void conntrack_free(struct conntrack *ct);
+/* The same, its sockets handed over to CLOSING. */
+void conntrack_free_later(struct conntrack *ct, struct closing **closing);
 
 /*
  * Its netfilter socket, for nftables too. (Each such socket's close waits for

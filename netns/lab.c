@@ -214,6 +214,7 @@ static void close_fd(int fd)
  */
 void lab_free(struct lab *lab)
 {
+	struct closing *closing = NULL;
 	struct lab_own *own;
 
 	if (!lab)
@@ -221,7 +222,7 @@ void lab_free(struct lab *lab)
 	own = lab->own;
 	end_children(lab);
 	for (unsigned i = 0; i < lab->count; i++) {
-		conntrack_free(own->nodes[i].conntrack);
+		conntrack_free_later(own->nodes[i].conntrack, &closing);
 		close_fd(lab->nodes[i].ns_fd);
 	}
 	netlink_close(&own->internet);
@@ -230,6 +231,7 @@ void lab_free(struct lab *lab)
 	close_fd(own->files_fd);
 	close_fd(own->home_ns_fd);
 	close_fd(own->low_fd);
+	closing_start(closing);
 	free(own->blocked);
 	free(own->nodes);
 	free(own);

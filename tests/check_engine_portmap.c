@@ -33,8 +33,9 @@ START_TEST(lets_everyone_in)
 	ck_assert(enters_to(5000, at(HOST1, 6000)));
 	ck_assert(enters(at(SERVER2, 1), at(POOL1, 5000)));
 	ck_assert(!enters_tcp(server, at(POOL1, 5000)));
-	/* The answer leaves from there, whatever the mapping. */
+	/* The answer leaves from there, and what is no answer too. */
 	ck_assert_uint_eq(leaves(at(HOST1, 6000), server).port, 5000);
+	ck_assert_uint_eq(leaves(at(HOST1, 6000), at(SERVER2, 5)).port, 5000);
 	pass_us(100000 * SECOND);
 	ck_assert(enters_to(5000, at(HOST1, 6000)));
 	ck_assert_int_eq(engine_unmap(w.engine, PACKET_UDP, 5000), 0);

@@ -171,6 +171,8 @@ static enum engine_verdict screen(const struct engine *e,
 {
 	bool inside = is_inside(e, d->src.ip);
 
+	if (is_for_many(e, d->src.ip))
+		return ENGINE_DROPPED;
 	if (d->from == ENGINE_WAN) {
 		if (is_for_many(e, d->dst.ip) && is_unicast(d->src.ip))
 			return e->config.stray == ENGINE_STRAY_ACCEPT
@@ -276,7 +278,7 @@ static void expire(struct engine *e, enum engine_queue queue)
 	       item->due_us <= e->now_us) {
 		if (queue == QUEUE_SYN)
 			engine_tcp_expire(e, item);
-		else if (queue == QUEUE_FRAGMENTS)
+		else if (queue >= QUEUE_FRAGMENTS)
 			engine_fragment_expire(e, item);
 		else
 			engine_map_expire(e, queue, item);

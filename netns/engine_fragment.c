@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-	DATAGRAMS_MAX = 256,
+	DATAGRAMS_MAX = 256,	 /* that wait, and as many that pass */
 	WAITING_MAX = 256,	 /* fragments, of all datagrams */
 	WAITING_EACH_MAX = 64	 /* 64 KiB in Ethernet's pieces are 45 */
 };
@@ -27,6 +27,7 @@ struct fragments {
 	struct node node; /* source, destination, id, protocol and side */
 	struct item timer;
 	bool decided; /* the first fragment was seen */
+	bool passing; /* and forwarded */
 	enum engine_verdict verdict;
 	struct endpoint src, dst; /* of the first fragment, as it came */
 	enum engine_side to;
@@ -68,6 +69,7 @@ static void forget_waiting(struct engine *e, struct fragments *f)
 static void fragments_free(struct engine *e, struct fragments *f)
 {
 	forget_waiting(e, f);
+	e->passing_fragments -= f->passing;
 	engine_queue_remove(&f->timer);
 	engine_table_remove(&e->fragments, &f->node);
 	free(f);
@@ -80,10 +82,13 @@ void engine_fragment_expire(struct engine *e, struct item *item)
 
 void engine_fragment_flush(struct engine *e)
 {
+	static const enum engine_queue queues[] = {QUEUE_FRAGMENTS,
+						   QUEUE_FRAGMENTS_PASSING};
 	struct item *item;
 
-	while ((item = engine_queue_first(&e->queues[QUEUE_FRAGMENTS])))
-		engine_fragment_expire(e, item);
+	for (unsigned i = 0; i < 2; i++)
+		while ((item = engine_queue_first(&e->queues[queues[i]])))
+			engine_fragment_expire(e, item);
 }
 
 static struct fragments *get(struct engine *e, const struct datagram *d)
@@ -94,7 +99,7 @@ static struct fragments *get(struct engine *e, const struct datagram *d)
 
 	if (f)
 		return f;
-	if (e->fragments.count >= DATAGRAMS_MAX)
+	if (e->fragments.count - e->passing_fragments >= DATAGRAMS_MAX)
 		engine_fragment_expire(e, engine_queue_first(q));
 	f = calloc(1, sizeof(*f));
 	if (!f)
@@ -103,6 +108,20 @@ static struct fragments *get(struct engine *e, const struct datagram *d)
 	engine_table_add(&e->fragments, &f->node, &key);
 	engine_queue_push(q, &f->timer, e->now_us);
 	return f;
+}
+
+/* What waits cannot push out what passes: REQ-14a. */
+static void let_pass(struct engine *e, struct fragments *f)
+{
+	struct queue *q = &e->queues[QUEUE_FRAGMENTS_PASSING];
+
+	if (!f->passing) {
+		if (e->passing_fragments >= DATAGRAMS_MAX)
+			engine_fragment_expire(e, engine_queue_first(q));
+		f->passing = true;
+		e->passing_fragments++;
+	}
+	engine_queue_push(q, &f->timer, e->now_us);
 }
 
 static enum engine_verdict hold(struct engine *e, struct fragments *f,
@@ -128,7 +147,7 @@ static enum engine_verdict hold(struct engine *e, struct fragments *f,
 static enum engine_verdict follow(struct engine *e, struct fragments *f,
 				  const struct datagram *d)
 {
-	if (f->verdict != ENGINE_FORWARDED)
+	if (!f->passing)
 		return f->verdict;
 	if (d->ttl <= 1)
 		return ENGINE_DROPPED;
@@ -138,7 +157,7 @@ static enum engine_verdict follow(struct engine *e, struct fragments *f,
 	engine_rewrite(e->out, d->size_bytes, ENGINE_DST,
 		       (struct endpoint){f->new_dst, 0});
 	engine_send(e, f->to, d->size_bytes);
-	engine_queue_push(&e->queues[QUEUE_FRAGMENTS], &f->timer, e->now_us);
+	let_pass(e, f);
 	return ENGINE_FORWARDED;
 }
 
@@ -178,6 +197,8 @@ void engine_fragment_first(struct engine *e, const struct datagram *d,
 	f->src = d->src;
 	f->dst = d->dst;
 	f->to = to;
+	if (verdict == ENGINE_FORWARDED)
+		let_pass(e, f);
 	f->new_src = engine_get32(e->out + 12);
 	f->new_dst = engine_get32(e->out + 16);
 	/* Those for the router itself are lost: nobody waits for them here. */

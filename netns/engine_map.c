@@ -181,9 +181,13 @@ static bool evict(struct engine *e)
 		QUEUE_UDP,	   QUEUE_TCP_TRANSITORY, QUEUE_ICMP,
 		QUEUE_MAPPING_UDP, QUEUE_MAPPING_TCP,	 QUEUE_MAPPING_ICMP};
 	uint64_t since_us = UINT64_MAX;
-	enum engine_queue queue = QUEUE_UDP;
-	struct item *item = NULL, *older;
+	enum engine_queue queue = QUEUE_STRANGERS;
+	struct item *item, *older;
 
+	/* Nobody inside asked for these: they go first, however fresh. */
+	item = engine_queue_first(&e->queues[QUEUE_STRANGERS]);
+	if (item)
+		goto out;
 	for (size_t i = 0; i < sizeof(from) / sizeof(*from); i++) {
 		older = idler(e, from[i], &since_us);
 		if (older) {
@@ -191,6 +195,7 @@ static bool evict(struct engine *e)
 			queue = from[i];
 		}
 	}
+out:
 	if (item)
 		engine_map_expire(e, queue, item);
 	return item;
@@ -357,6 +362,8 @@ static struct queue *session_queue(struct engine *e, const struct session *s)
 {
 	switch (s->node.key.proto) {
 	case PROTO_UDP:
+		if (!s->holds)
+			return &e->queues[QUEUE_STRANGERS];
 		return &e->queues[s->seen == SEEN_BOTH ? QUEUE_UDP_STREAM
 						       : QUEUE_UDP];
 	case PROTO_TCP:

@@ -100,11 +100,13 @@ static void init_queues(struct engine *e)
 		[QUEUE_TCP] = c->tcp_timeout_s,
 		[QUEUE_TCP_TRANSITORY] = c->tcp_transitory_timeout_s,
 		[QUEUE_ICMP] = c->icmp_timeout_s,
+		[QUEUE_STRANGERS] = c->udp_timeout_s,
 		[QUEUE_MAPPING_UDP] = c->udp_timeout_s,
 		[QUEUE_MAPPING_TCP] = c->tcp_timeout_s,
 		[QUEUE_MAPPING_ICMP] = c->icmp_timeout_s,
 		[QUEUE_SYN] = SYN_SILENCE_S,
 		[QUEUE_FRAGMENTS] = FRAGMENTS_S,
+		[QUEUE_FRAGMENTS_PASSING] = FRAGMENTS_S,
 	};
 
 	for (unsigned i = 0; i < QUEUES; i++) {

@@ -71,12 +71,14 @@ enum engine_queue {
 	QUEUE_TCP,
 	QUEUE_TCP_TRANSITORY,
 	QUEUE_ICMP,
+	QUEUE_STRANGERS, /* UDP from outside that refreshes nothing */
 	QUEUE_MAPPING_UDP, /* absolute lifetimes */
 	QUEUE_MAPPING_TCP,
 	QUEUE_MAPPING_ICMP,
 	QUEUE_MANUAL, /* the exception: any lifetime, kept in order */
 	QUEUE_SYN,
-	QUEUE_FRAGMENTS,
+	QUEUE_FRAGMENTS,	 /* that wait, or went no further */
+	QUEUE_FRAGMENTS_PASSING, /* whose first one was forwarded */
 	QUEUES
 };
 
@@ -178,7 +180,8 @@ struct engine {
 	struct table inside, outside, sessions, peers, hosts;
 	struct table syns, fragments;
 	unsigned manual_mappings;
-	size_t held_fragments;
+	size_t passing_fragments; /* datagrams, of the table's */
+	size_t held_fragments;	  /* packets */
 	struct ports ports;
 	struct engine_stats stats;
 	engine_emit_fn *emit; /* during a call */

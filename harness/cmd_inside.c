@@ -131,6 +131,7 @@ static int inside(void *arg, struct driver *driver, struct lab *lab,
 {
 	struct lending *l = arg;
 	const char **env = make_environment(l, lab);
+	const int stdio[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
 	struct epoll_event ev = {.events = EPOLLIN};
 	pid_t pid;
 	int pidfd;
@@ -138,8 +139,7 @@ static int inside(void *arg, struct driver *driver, struct lab *lab,
 	(void)s;
 	if (!env)
 		return err_set(err, ENOMEM, "no memory");
-	pid = lab_spawn(lab, &lab->nodes[l->node], l->argv, env, STDOUT_FILENO,
-			STDERR_FILENO, err);
+	pid = lab_spawn(lab, &lab->nodes[l->node], l->argv, env, stdio, err);
 	if (pid < 0)
 		return pid;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

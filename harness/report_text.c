@@ -148,6 +148,21 @@ static void print_items(const struct page *p, const json_t *result,
 	}
 }
 
+/* A line that must stay within 80 columns whatever the numbers are. */
+static void print_lab(const struct page *p, const json_t *lab)
+{
+	fprintf(p->out,
+		"%*s%slab up in %.0f ms, %.1f s of it in %.2f s, %lld packets "
+		"recorded, %lld lost%s\n",
+		INDENT, "", paint(p, FAINT),
+		json_number_value(json_object_get(lab, "up_ms")),
+		json_number_value(json_object_get(lab, "lab_s")),
+		json_number_value(json_object_get(lab, "wall_ms")) / 1000,
+		(long long)json_integer_value(json_object_get(lab, "recorded")),
+		(long long)json_integer_value(json_object_get(lab, "dropped")),
+		paint(p, PLAIN));
+}
+
 void report_text(const json_t *result, const struct report_style *style,
 		 FILE *out)
 {
@@ -173,16 +188,7 @@ void report_text(const json_t *result, const struct report_style *style,
 		fprintf(out, "%*sthe recorder lost %lld packets, so nothing is "
 			     "proved\n", INDENT, "", (long long)dropped);
 	if (style->detail)
-		fprintf(out, "%*s%slab up in %.1f ms, %.1f s of lab time in "
-			     "%.2f s, %lld packets recorded, %lld lost%s\n",
-			INDENT, "", paint(&p, FAINT),
-			json_number_value(json_object_get(lab, "up_ms")),
-			json_number_value(json_object_get(lab, "lab_s")),
-			json_number_value(json_object_get(lab, "wall_ms")) /
-				1000,
-			(long long)json_integer_value(
-				json_object_get(lab, "recorded")),
-			(long long)dropped, paint(&p, PLAIN));
+		print_lab(&p, lab);
 }
 
 void report_text_summary(const json_t *results, double wall_s,

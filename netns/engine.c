@@ -82,7 +82,8 @@ static enum engine_verdict enter(struct engine *e, const struct datagram *d,
 	own = s && s->mapping == m ? s : NULL;
 	if (!engine_admits(e, m, own, remote.ip))
 		return stray(e, d);
-	if (d->proto == PROTO_TCP && !s && !engine_tcp_opens(false, d->tcp_flags))
+	if (d->proto == PROTO_TCP && !s &&
+	    !engine_tcp_opens(false, d->tcp_flags))
 		return stray(e, d);
 	if (!hairpin && d->ttl <= 1)
 		return engine_icmp_send(e, d, ICMP_TIME_EXCEEDED, 0, d->dst.ip);
@@ -149,7 +150,8 @@ static enum engine_verdict outbound(struct engine *e, const struct datagram *d)
 		return engine_icmp_send(e, d, ICMP_TIME_EXCEEDED, 0,
 					e->config.lan_ip);
 	s = engine_session_find(e, d->proto, d->src, d->dst);
-	if (!s && (d->proto != PROTO_TCP || engine_tcp_opens(true, d->tcp_flags)))
+	if (!s &&
+	    (d->proto != PROTO_TCP || engine_tcp_opens(true, d->tcp_flags)))
 		s = engine_session_out(e, d->proto, d->src, d->dst);
 	if (!s)
 		return ENGINE_DROPPED;

@@ -67,9 +67,9 @@ struct engine_config {
 	 * by hand, no port outside is used, preserved or not.
 	 */
 	uint16_t port_low, port_high;
-	unsigned block_ports;	/* of ENGINE_PORTS_BLOCK; 0: 512 */
-	bool preserve_parity;	/* RFC 4787 4.2.2, of ports not preserved */
-	bool paired_pooling;	/* else arbitrary: any address of the pool */
+	unsigned block_ports; /* of ENGINE_PORTS_BLOCK; 0: 512 */
+	bool preserve_parity; /* RFC 4787 4.2.2, of ports not preserved */
+	bool paired_pooling;  /* else arbitrary: any address of the pool */
 	enum engine_hairpin hairpin;
 	/* Inbound UDP and ICMP refresh a mapping as well; TCP always does. */
 	bool refresh_inbound;

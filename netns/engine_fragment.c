@@ -11,9 +11,9 @@
 #include <string.h>
 
 enum {
-	DATAGRAMS_MAX = 256,	 /* that wait, and as many that pass */
-	WAITING_MAX = 256,	 /* fragments, of all datagrams */
-	WAITING_EACH_MAX = 64	 /* 64 KiB in Ethernet's pieces are 45 */
+	DATAGRAMS_MAX = 256,  /* that wait, and as many that pass */
+	WAITING_MAX = 256,    /* fragments, of all datagrams */
+	WAITING_EACH_MAX = 64 /* 64 KiB in Ethernet's pieces are 45 */
 };
 
 struct waiting {
@@ -187,7 +187,8 @@ void engine_fragment_first(struct engine *e, const struct datagram *d,
 	struct waiting *w;
 	struct datagram later;
 
-	if (!f)
+	/* A repeated one that is dropped changes nothing for the others. */
+	if (!f || (f->passing && verdict != ENGINE_FORWARDED))
 		return;
 	f->decided = true;
 	/* What waits for an answer, or was answered, is not asked again. */

@@ -11,9 +11,8 @@
 /* RFC 1812 4.3.2.3: as much of the packet as fits into 576 bytes. */
 enum { ERROR_MAX_BYTES = 576, QUOTE_AT = IPV4_BYTES + ICMP_BYTES };
 
-enum engine_verdict engine_icmp_send(struct engine *e,
-				     const struct datagram *d, uint8_t type,
-				     uint8_t code, uint32_t src)
+enum engine_verdict engine_icmp_send(struct engine *e, const struct datagram *d,
+				     uint8_t type, uint8_t code, uint32_t src)
 {
 	size_t quote_bytes = d->size_bytes;
 	uint8_t *icmp = e->out + IPV4_BYTES;
@@ -74,8 +73,8 @@ static bool read_quote(uint8_t *ip, size_t size_bytes, struct quote *q)
 		q->dst.port = engine_get16(transport + 2);
 		return true;
 	}
-	return q->proto == PROTO_ICMP && engine_icmp_id(transport, &q->src.port,
-							&q->dst.port);
+	return q->proto == PROTO_ICMP &&
+	       engine_icmp_id(transport, &q->src.port, &q->dst.port);
 }
 
 /* The error's own checksum, and its own address. */
@@ -105,8 +104,7 @@ static enum engine_verdict pass_in(struct engine *e, const struct datagram *d)
 	s = engine_session_find(e, q.proto, engine_mapping_inner(m), q.dst);
 	if (!s || s->mapping != m)
 		return ENGINE_DROPPED;
-	engine_rewrite(q.ip, q.size_bytes, ENGINE_SRC,
-		       engine_mapping_inner(m));
+	engine_rewrite(q.ip, q.size_bytes, ENGINE_SRC, engine_mapping_inner(m));
 	finish(e, d, ENGINE_DST, m->inside.key.ip);
 	engine_send(e, ENGINE_LAN, d->size_bytes);
 	return ENGINE_FORWARDED;

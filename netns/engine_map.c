@@ -350,8 +350,8 @@ struct session *engine_session_out(struct engine *e, uint8_t proto,
 struct session *engine_session_in(struct engine *e, struct mapping *m,
 				  struct endpoint remote)
 {
-	struct key flow = flow_key(m->inside.key.proto,
-				   engine_mapping_inner(m), remote);
+	struct key flow =
+		flow_key(m->inside.key.proto, engine_mapping_inner(m), remote);
 
 	if (e->stats.sessions >= e->config.max_sessions)
 		return NULL;
@@ -391,8 +391,8 @@ void engine_session_pass(struct engine *e, struct session *s, bool out,
 		engine_tcp_seen(s, out, tcp_flags);
 	else
 		s->seen |= out ? SEEN_OUT : SEEN_IN;
-	counts = out || e->config.refresh_inbound ||
-		 (tcp && s->seen & SEEN_OUT);
+	counts =
+		out || e->config.refresh_inbound || (tcp && s->seen & SEEN_OUT);
 	if (counts && !s->holds) {
 		s->holds = true;
 		s->mapping->holders++;

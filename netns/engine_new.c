@@ -119,8 +119,8 @@ static void init_queues(struct engine *e)
 
 static int init_tables(struct engine *e)
 {
-	struct table *tables[] = {&e->inside, &e->outside, &e->sessions,
-				  &e->peers,  &e->hosts,   &e->syns,
+	struct table *tables[] = {&e->inside,	&e->outside, &e->sessions,
+				  &e->peers,	&e->hosts,   &e->syns,
 				  &e->fragments};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
@@ -137,8 +137,8 @@ static void init_ports(struct engine *e)
 
 	for (unsigned space = 0; space < 3; space++)
 		for (unsigned pool = 0; pool < ENGINE_MAX_POOL; pool++)
-			e->ports.next[space][pool] = (uint16_t)(
-				low + engine_random(e) % range);
+			e->ports.next[space][pool] =
+				(uint16_t)(low + engine_random(e) % range);
 }
 
 int engine_new(const struct engine_config *config, struct engine **engine,

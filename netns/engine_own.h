@@ -50,7 +50,7 @@ struct table {
 };
 
 int engine_table_init(struct table *t, uint64_t seed); /* 0 or -ENOMEM */
-void engine_table_free(struct table *t); /* not the nodes */
+void engine_table_free(struct table *t);	       /* not the nodes */
 void engine_table_add(struct table *t, struct node *node,
 		      const struct key *key);
 /* Legal for a node that is in no table. */
@@ -71,7 +71,7 @@ enum engine_queue {
 	QUEUE_TCP,
 	QUEUE_TCP_TRANSITORY,
 	QUEUE_ICMP,
-	QUEUE_STRANGERS, /* UDP from outside that refreshes nothing */
+	QUEUE_STRANGERS,   /* UDP from outside that refreshes nothing */
 	QUEUE_MAPPING_UDP, /* absolute lifetimes */
 	QUEUE_MAPPING_TCP,
 	QUEUE_MAPPING_ICMP,
@@ -309,9 +309,8 @@ enum {
 };
 
 /* An error about D to its sender; REJECTED, or DROPPED where none may be. */
-enum engine_verdict engine_icmp_send(struct engine *e,
-				     const struct datagram *d, uint8_t type,
-				     uint8_t code, uint32_t src);
+enum engine_verdict engine_icmp_send(struct engine *e, const struct datagram *d,
+				     uint8_t type, uint8_t code, uint32_t src);
 /* An error that somebody else sent. */
 enum engine_verdict engine_icmp_outbound(struct engine *e,
 					 const struct datagram *d);

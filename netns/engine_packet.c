@@ -77,8 +77,7 @@ static uint32_t change32(uint32_t was, uint32_t is)
 	       change16((uint16_t)was, (uint16_t)is);
 }
 
-static bool parse_udp(const uint8_t *udp, size_t left_bytes,
-		      struct datagram *d)
+static bool parse_udp(const uint8_t *udp, size_t left_bytes, struct datagram *d)
 {
 	size_t length;
 
@@ -94,8 +93,7 @@ static bool parse_udp(const uint8_t *udp, size_t left_bytes,
 	return d->src.port && d->dst.port;
 }
 
-static bool parse_tcp(const uint8_t *tcp, size_t left_bytes,
-		      struct datagram *d)
+static bool parse_tcp(const uint8_t *tcp, size_t left_bytes, struct datagram *d)
 {
 	size_t header_bytes;
 	uint8_t flags;
@@ -170,7 +168,8 @@ static bool parse_transport(struct datagram *d)
 	if (d->offset_bytes) {
 		d->kind = DATAGRAM_LATER_FRAGMENT;
 		/* RFC 3128: would overwrite a header that was let through. */
-		return (d->proto != PROTO_TCP || d->offset_bytes >= TCP_BYTES) &&
+		return (d->proto != PROTO_TCP ||
+			d->offset_bytes >= TCP_BYTES) &&
 		       left_bytes &&
 		       d->offset_bytes + d->size_bytes <= UINT16_MAX;
 	}

@@ -164,8 +164,8 @@ void engine_ports_free(struct engine *e)
 static bool preserve(struct engine *e, uint8_t proto, unsigned pool,
 		     uint16_t port)
 {
-	bool in_range = port >= e->config.port_low &&
-			port <= e->config.port_high;
+	bool in_range =
+		port >= e->config.port_low && port <= e->config.port_high;
 
 	return (e->any_port || in_range) &&
 	       engine_ports_take_one(e, proto, pool, port);

@@ -240,15 +240,15 @@ void lab_free(struct lab *lab)
 }
 
 pid_t lab_spawn(struct lab *lab, struct lab_node *node, const char *const *argv,
-		const char *const *env, int stdout_fd, int stderr_fd,
+		const char *const *env, const int stdio[static 3],
 		struct err *err)
 {
 	const struct child_plan plan = {
 		.argv = argv,
 		.env = env,
-		.stdin_fd = -1,
-		.stdout_fd = stdout_fd,
-		.stderr_fd = stderr_fd,
+		.stdin_fd = stdio[0],
+		.stdout_fd = stdio[1],
+		.stderr_fd = stdio[2],
 		.extra_fd = -1,
 	};
 	struct lab_own *own = lab->own;

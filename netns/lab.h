@@ -131,9 +131,12 @@ int lab_age(struct lab *lab, uint64_t us, struct err *err);
  */
 bool lab_daemons_idle(const struct lab *lab);
 
-/* A process in the node's namespace that dies with the lab. */
+/*
+ * A process in the node's namespace that dies with the lab. STDIO becomes its
+ * descriptors 0 to 2; -1 there is /dev/null. ENV NULL: natrig's own.
+ */
 pid_t lab_spawn(struct lab *lab, struct lab_node *node, const char *const *argv,
-		const char *const *env, int stdout_fd, int stderr_fd,
+		const char *const *env, const int stdio[static 3],
 		struct err *err);
 
 #endif

@@ -60,10 +60,9 @@ static void check_mapping(const struct combination *c)
 	const struct endpoint to[4] = {at(SERVER1, 3478), at(SERVER1, 3479),
 				       at(SERVER2, 3478), at(SERVER2, 3479)};
 	/* Which mapping, counted in the order they are needed. */
-	static const unsigned which[3][4] = {
-		[ENGINE_EI] = {0, 0, 0, 0},
-		[ENGINE_AD] = {0, 0, 1, 1},
-		[ENGINE_APD] = {0, 1, 2, 3}};
+	static const unsigned which[3][4] = {[ENGINE_EI] = {0, 0, 0, 0},
+					     [ENGINE_AD] = {0, 0, 1, 1},
+					     [ENGINE_APD] = {0, 1, 2, 3}};
 	const unsigned *nth = which[c->config.mapping];
 	struct endpoint from[4];
 
@@ -135,9 +134,9 @@ static void check_sequence(const struct combination *c,
 
 		ck_assert_uint_lt(from[i].ip - POOL1, c->config.pool_count);
 		if (*of_address)
-			ck_assert_uint_eq(from[i].port, *of_address == 65535
-								? 1024
-								: *of_address + 1);
+			ck_assert_uint_eq(
+				from[i].port,
+				*of_address == 65535 ? 1024 : *of_address + 1);
 		*of_address = from[i].port;
 	}
 }
@@ -217,9 +216,9 @@ START_TEST(pooling)
 		ck_assert_uint_eq(ip, POOL1 + host % 3);
 		ck_assert_uint_eq(
 			leaves_tcp(at(HOST1 + host, 2), at(SERVER1, 1)).ip, ip);
-		ck_assert_int_eq(give_echo(ENGINE_LAN, 8, HOST1 + host, SERVER1,
-					   9),
-				 ENGINE_FORWARDED);
+		ck_assert_int_eq(
+			give_echo(ENGINE_LAN, 8, HOST1 + host, SERVER1, 9),
+			ENGINE_FORWARDED);
 		ck_assert_uint_eq(w.out[0].packet.src.ip, ip);
 	}
 }
@@ -239,7 +238,8 @@ START_TEST(parity)
 		for (unsigned i = 0; i < 100; i++)
 			ck_assert_uint_eq(
 				leaves(at(HOST1, 8000 + i), at(SERVER1, 1))
-						.port % 2,
+						.port %
+					2,
 				i % 2);
 	}
 	/* Where a second host falls back, too. */
@@ -267,8 +267,9 @@ START_TEST(range_runs_out)
 		config.block_ports = 100;
 		world_engine(&config);
 		for (unsigned i = 0; i < 100; i++) {
-			unsigned port = leaves(at(HOST1, 9000 + i),
-					       at(SERVER1, 1)).port;
+			unsigned port =
+				leaves(at(HOST1, 9000 + i), at(SERVER1, 1))
+					.port;
 
 			ck_assert_uint_ge(port, 2000);
 			ck_assert_uint_lt(port, 2100);

@@ -133,8 +133,9 @@ START_TEST(every_order)
 	for (unsigned n = 0; n < 240; n++) {
 		bool inward = n >= 120;
 		enum engine_side from = inward ? ENGINE_WAN : ENGINE_LAN;
-		struct datagram d = inward ? datagram(server, outside, (uint16_t)n)
-					   : datagram(inside, server, (uint16_t)n);
+		struct datagram d =
+			inward ? datagram(server, outside, (uint16_t)n)
+			       : datagram(inside, server, (uint16_t)n);
 		struct assembly a = {.pieces = 0};
 		unsigned left[5] = {0, 1, 2, 3, 4}, rest = n % 120;
 		bool first_seen = false;
@@ -229,12 +230,22 @@ END_TEST
 START_TEST(overlapping)
 {
 	struct datagram d = datagram(inside, server, 1), other;
+	uint8_t packet[PACKET_MAX];
+	size_t size_bytes;
 
 	ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 0), ENGINE_FORWARDED);
 	/* The network may repeat one ... */
 	ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 0), ENGINE_FORWARDED);
 	ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 1), ENGINE_FORWARDED);
 	ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 1), ENGINE_FORWARDED);
+	/* ... even where it dies on the way ... */
+	size_bytes = make_piece(&d, 0, packet);
+	packet[8] = 1;
+	mend_ip(packet);
+	ck_assert_int_eq(give(ENGINE_LAN, packet, size_bytes), ENGINE_REJECTED);
+	ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 2), ENGINE_FORWARDED);
+	ck_assert_uint_eq(w.out[0].packet.src.ip, POOL1);
+	ck_assert_uint_eq(w.out[0].packet.dst.ip, SERVER1);
 	/* ... but not with other ports in it. */
 	other = datagram(at(HOST1, 4001), server, 1);
 	ck_assert_int_eq(give_piece(ENGINE_LAN, &other, 0), ENGINE_DROPPED);
@@ -251,12 +262,12 @@ START_TEST(tcp_header_in_pieces)
 	struct ip_fields ip = {HOST1, SERVER1, PACKET_TCP, 64, 1, 0, true, 0};
 
 	make_tcp(inside, server, SYN, whole);
-	ck_assert_int_eq(give(ENGINE_LAN, packet,
-			      make_ip(&ip, whole + 20, 8, packet)),
-			 ENGINE_DROPPED);
-	ck_assert_int_eq(give(ENGINE_LAN, packet,
-			      make_ip(&ip, whole + 20, 16, packet)),
-			 ENGINE_DROPPED);
+	ck_assert_int_eq(
+		give(ENGINE_LAN, packet, make_ip(&ip, whole + 20, 8, packet)),
+		ENGINE_DROPPED);
+	ck_assert_int_eq(
+		give(ENGINE_LAN, packet, make_ip(&ip, whole + 20, 16, packet)),
+		ENGINE_DROPPED);
 	for (unsigned offset_bytes = 8; offset_bytes <= 24; offset_bytes += 8) {
 		ip.offset_bytes = offset_bytes;
 		ck_assert_int_eq(give(ENGINE_LAN, packet,
@@ -273,8 +284,9 @@ START_TEST(malformed)
 	uint8_t packet[PACKET_MAX], udp[32] = {1, 1, 2, 2, 0, 99};
 
 	/* All but the last end on a multiple of 8, and none is empty. */
-	ck_assert_int_eq(give(ENGINE_LAN, packet, make_ip(&ip, udp, 31, packet)),
-			 ENGINE_DROPPED);
+	ck_assert_int_eq(
+		give(ENGINE_LAN, packet, make_ip(&ip, udp, 31, packet)),
+		ENGINE_DROPPED);
 	ck_assert_int_eq(give(ENGINE_LAN, packet, make_ip(&ip, udp, 0, packet)),
 			 ENGINE_DROPPED);
 	ip.offset_bytes = 80;
@@ -283,17 +295,20 @@ START_TEST(malformed)
 			 ENGINE_DROPPED);
 	/* Beyond the end of what a datagram can be. */
 	ip.offset_bytes = 65528;
-	ck_assert_int_eq(give(ENGINE_LAN, packet, make_ip(&ip, udp, 16, packet)),
-			 ENGINE_DROPPED);
+	ck_assert_int_eq(
+		give(ENGINE_LAN, packet, make_ip(&ip, udp, 16, packet)),
+		ENGINE_DROPPED);
 	/* A first fragment that claims to be the whole. */
 	ip.offset_bytes = 0;
 	ip.more = true;
 	udp[5] = 32;
-	ck_assert_int_eq(give(ENGINE_LAN, packet, make_ip(&ip, udp, 32, packet)),
-			 ENGINE_DROPPED);
+	ck_assert_int_eq(
+		give(ENGINE_LAN, packet, make_ip(&ip, udp, 32, packet)),
+		ENGINE_DROPPED);
 	udp[5] = 40;
-	ck_assert_int_eq(give(ENGINE_LAN, packet, make_ip(&ip, udp, 32, packet)),
-			 ENGINE_FORWARDED);
+	ck_assert_int_eq(
+		give(ENGINE_LAN, packet, make_ip(&ip, udp, 32, packet)),
+		ENGINE_FORWARDED);
 }
 END_TEST
 
@@ -307,7 +322,8 @@ START_TEST(flood)
 	ck_assert_uint_ne(leaves(inside, server).port, 0);
 	ck_assert_int_eq(give_piece(ENGINE_WAN, &d, 0), ENGINE_FORWARDED);
 	for (unsigned i = 0; i < 5000; i++) {
-		struct datagram other = datagram(at(from.ip + i, 1), outside, 1);
+		struct datagram other =
+			datagram(at(from.ip + i, 1), outside, 1);
 
 		held += give_piece(ENGINE_WAN, &other, i % 5) == ENGINE_HELD;
 	}
@@ -344,8 +360,7 @@ START_TEST(hops_run_out)
 	size_bytes = make_piece(&d, 0, packet);
 	packet[8] = 1;
 	mend_ip(packet);
-	ck_assert_int_eq(give(ENGINE_LAN, packet, size_bytes),
-			 ENGINE_REJECTED);
+	ck_assert_int_eq(give(ENGINE_LAN, packet, size_bytes), ENGINE_REJECTED);
 	ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 1), ENGINE_DROPPED);
 }
 END_TEST

@@ -162,8 +162,7 @@ START_TEST(error_comes_back)
 	arrives(one_out);
 	size_bytes = make_error(3, 3, two.ip, one_out.ip, w.out[0].data,
 				w.out[0].size_bytes, error);
-	ck_assert_int_eq(give(ENGINE_LAN, error, size_bytes),
-			 ENGINE_FORWARDED);
+	ck_assert_int_eq(give(ENGINE_LAN, error, size_bytes), ENGINE_FORWARDED);
 	ck_assert_int_eq(w.out[0].to, ENGINE_LAN);
 	ck_assert_uint_eq(p->src.ip, two_out.ip);
 	ck_assert_uint_eq(p->dst.ip, one.ip);
@@ -184,8 +183,7 @@ START_TEST(runs_out_of_hops)
 	size_bytes = make_udp(one, two_out, packet);
 	packet[8] = 1;
 	mend_ip(packet);
-	ck_assert_int_eq(give(ENGINE_LAN, packet, size_bytes),
-			 ENGINE_REJECTED);
+	ck_assert_int_eq(give(ENGINE_LAN, packet, size_bytes), ENGINE_REJECTED);
 	ck_assert_uint_eq(w.out[0].packet.icmp_type, 11);
 	packet[8] = 2; /* one router, one hop */
 	mend_ip(packet);

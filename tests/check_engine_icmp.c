@@ -74,9 +74,9 @@ START_TEST(identifier_0_and_kept)
 	config.ports = ENGINE_PORTS_PRESERVE;
 	world_engine(&config);
 	for (unsigned id = 0; id < 0x20000; id += 0xffff) {
-		ck_assert_int_eq(give_echo(ENGINE_LAN, 8, HOST1, SERVER1,
-					   (uint16_t)id),
-				 ENGINE_FORWARDED);
+		ck_assert_int_eq(
+			give_echo(ENGINE_LAN, 8, HOST1, SERVER1, (uint16_t)id),
+			ENGINE_FORWARDED);
 		ck_assert_uint_eq(w.out[0].packet.icmp_id, id & 0xffff);
 	}
 	ck_assert_int_eq(give_echo(ENGINE_LAN, 8, HOST2, SERVER1, 0),
@@ -330,9 +330,10 @@ static void fragment(uint8_t *quoted, uint8_t *error)
 START_TEST(errors_that_are_not_believed)
 {
 	static void (*const spoils[])(uint8_t *, uint8_t *) = {
-		another_remote,	 another_port,	  another_source, quoted_sum,
-		quoted_fragment, quoted_version,  quoted_protocol,
-		quoted_options,	 error_sum,	  last_hop,	  fragment};
+		another_remote,	 another_port,	  another_source,
+		quoted_sum,	 quoted_fragment, quoted_version,
+		quoted_protocol, quoted_options,  error_sum,
+		last_hop,	 fragment};
 
 	ck_assert_int_eq(spoilt_error(not_at_all), ENGINE_FORWARDED);
 	for (size_t i = 0; i < sizeof(spoils) / sizeof(*spoils); i++) {
@@ -349,11 +350,11 @@ START_TEST(short_errors)
 	give_udp(ENGINE_LAN, inside, server);
 	memcpy(quoted, w.out[0].data, w.out[0].size_bytes);
 	for (size_t bytes = 0; bytes <= 28; bytes++)
-		ck_assert_int_eq(
-			give(ENGINE_WAN, error,
-			     make_error(3, 3, hop, POOL1, quoted, bytes,
-					error)),
-			bytes < 28 ? ENGINE_DROPPED : ENGINE_FORWARDED);
+		ck_assert_int_eq(give(ENGINE_WAN, error,
+				      make_error(3, 3, hop, POOL1, quoted,
+						 bytes, error)),
+				 bytes < 28 ? ENGINE_DROPPED
+					    : ENGINE_FORWARDED);
 }
 END_TEST
 

@@ -43,8 +43,9 @@ START_TEST(udp_sum_of_zero)
 	for (unsigned i = 0; i < 65536; i++) {
 		uint8_t packet[PACKET_MAX];
 		size_t size_bytes = (size_t)packet_encode_udp(
-			inside, server, 64, 1, (uint8_t[]){i >> 8 & 255, i & 255},
-			2, packet, sizeof(packet));
+			inside, server, 64, 1,
+			(uint8_t[]){i >> 8 & 255, i & 255}, 2, packet,
+			sizeof(packet));
 
 		give(ENGINE_LAN, packet, size_bytes);
 		ck_assert(w.out[0].data[26] || w.out[0].data[27]);
@@ -132,9 +133,9 @@ START_TEST(hops_run_out)
 	const struct packet *p = &w.out[0].packet;
 
 	for (unsigned ttl = 0; ttl < 2; ttl++) {
-		ck_assert_int_eq(last_hop(ENGINE_LAN, inside, server,
-					  (uint8_t)ttl),
-				 ENGINE_REJECTED);
+		ck_assert_int_eq(
+			last_hop(ENGINE_LAN, inside, server, (uint8_t)ttl),
+			ENGINE_REJECTED);
 		ck_assert_int_eq(w.out[0].to, ENGINE_LAN);
 		ck_assert_uint_eq(p->icmp_type, 11);
 		ck_assert_uint_eq(p->icmp_code, 0);
@@ -152,9 +153,9 @@ START_TEST(hops_run_out)
 	ck_assert_uint_eq(p->dst.ip, SERVER1);
 	ck_assert_mem_eq(p->payload + 16, "\x19\0\0\1", 4); /* POOL1 */
 	/* What is filtered is filtered, whatever its hops. */
-	ck_assert_int_eq(last_hop(ENGINE_WAN, at(SERVER2, 1), at(POOL1, 4000),
-				  1),
-			 ENGINE_DROPPED);
+	ck_assert_int_eq(
+		last_hop(ENGINE_WAN, at(SERVER2, 1), at(POOL1, 4000), 1),
+		ENGINE_DROPPED);
 	ck_assert_int_eq(last_hop(ENGINE_WAN, server, at(POOL1, 4000), 2),
 			 ENGINE_FORWARDED);
 	ck_assert_uint_eq(p->ttl, 1);
@@ -164,9 +165,9 @@ END_TEST
 START_TEST(an_error_quotes_up_to_576_bytes)
 {
 	uint8_t packet[PACKET_MAX], payload[1400] = "";
-	int size_bytes = packet_encode_udp(inside, server, 1, 9, payload,
-					   sizeof(payload), packet,
-					   sizeof(packet));
+	int size_bytes =
+		packet_encode_udp(inside, server, 1, 9, payload,
+				  sizeof(payload), packet, sizeof(packet));
 
 	ck_assert_int_eq(give(ENGINE_LAN, packet, (size_t)size_bytes),
 			 ENGINE_REJECTED);
@@ -190,9 +191,9 @@ START_TEST(strays)
 		/* Nobody's port, and a port that lets others in. */
 		ck_assert_int_eq(give_udp(ENGINE_WAN, server, at(POOL1, 9)),
 				 verdicts[stray]);
-		ck_assert_int_eq(give_udp(ENGINE_WAN, at(SERVER2, 1),
-					  at(POOL1, 4000)),
-				 verdicts[stray]);
+		ck_assert_int_eq(
+			give_udp(ENGINE_WAN, at(SERVER2, 1), at(POOL1, 4000)),
+			verdicts[stray]);
 		ck_assert_uint_eq(w.count, stray == ENGINE_STRAY_REJECT);
 		ck_assert_int_eq(give_echo(ENGINE_WAN, 8, SERVER1, POOL1, 1),
 				 verdicts[stray]);
@@ -241,8 +242,8 @@ START_TEST(udp_blocked)
 	config.udp_blocked = true;
 	world_engine(&config);
 	ck_assert_int_eq(give_udp(ENGINE_LAN, inside, server), ENGINE_DROPPED);
-	ck_assert_int_eq(engine_map(w.engine, w.now_us, PACKET_UDP, 1, HOST1, 1,
-				    0), 0);
+	ck_assert_int_eq(
+		engine_map(w.engine, w.now_us, PACKET_UDP, 1, HOST1, 1, 0), 0);
 	ck_assert_int_eq(give_udp(ENGINE_WAN, server, at(POOL1, 1)),
 			 ENGINE_DROPPED);
 	ck_assert_uint_eq(leaves_tcp(inside, server).port, 4000);
@@ -291,8 +292,9 @@ START_TEST(whom_it_is_for)
 {
 	config.filtering = ENGINE_EI;
 	world_engine(&config);
-	ck_assert_int_eq(engine_map(w.engine, w.now_us, PACKET_UDP, 80, HOST1,
-				    80, 0), 0);
+	ck_assert_int_eq(
+		engine_map(w.engine, w.now_us, PACKET_UDP, 80, HOST1, 80, 0),
+		0);
 	for (size_t i = 0; i < sizeof(addressed) / sizeof(*addressed); i++)
 		ck_assert_msg(give_udp(addressed[i].from,
 				       at(addressed[i].src, 80),
@@ -326,8 +328,8 @@ START_TEST(malformed)
 		size_t where;
 		uint8_t value;
 	} changes[] = {
-		{0, 0x65}, {0, 0x44}, {0, 0x4f}, {2, 1},   {3, 19}, {3, 27},
-		{21, 0},   {23, 0},   {24, 1},	 {25, 7},  {25, 15},
+		{0, 0x65}, {0, 0x44}, {0, 0x4f}, {2, 1},  {3, 19},  {3, 27},
+		{21, 0},   {23, 0},   {24, 1},	 {25, 7}, {25, 15},
 	};
 	uint8_t packet[PACKET_MAX];
 	size_t size_bytes;

@@ -47,10 +47,12 @@ END_TEST
 START_TEST(over_tcp)
 {
 	ck_assert_int_eq(engine_map(w.engine, w.now_us, PACKET_TCP, 5000, HOST1,
-				    6000, 0), 0);
+				    6000, 0),
+			 0);
 	ck_assert(enters_tcp(server, at(POOL1, 5000)));
-	ck_assert_int_eq(give_tcp(ENGINE_WAN, at(SERVER2, 1), at(POOL1, 5000),
-				  ACK), ENGINE_DROPPED);
+	ck_assert_int_eq(
+		give_tcp(ENGINE_WAN, at(SERVER2, 1), at(POOL1, 5000), ACK),
+		ENGINE_DROPPED);
 	ck_assert(!enters(server, at(POOL1, 5000)));
 }
 END_TEST

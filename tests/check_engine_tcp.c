@@ -147,9 +147,9 @@ START_TEST(opened_from_outside)
 					  others[i]),
 				 ENGINE_DROPPED);
 	ck_assert(enters_tcp(at(SERVER2, 9), outside));
-	ck_assert_int_eq(give_tcp(ENGINE_LAN, inside, at(SERVER2, 9),
-				  SYN | ACK),
-			 ENGINE_FORWARDED);
+	ck_assert_int_eq(
+		give_tcp(ENGINE_LAN, inside, at(SERVER2, 9), SYN | ACK),
+		ENGINE_FORWARDED);
 	ck_assert_int_eq(give_tcp(ENGINE_WAN, at(SERVER2, 9), outside, ACK),
 			 ENGINE_FORWARDED);
 	pass_us(1000 * SECOND);
@@ -175,16 +175,16 @@ START_TEST(unsolicited_syn_waits)
 	for (unsigned mapped = 0; mapped < 2; mapped++) {
 		if (mapped)
 			out(SYN);
-		ck_assert_int_eq(give_tcp(ENGINE_WAN, at(SERVER2, 9), outside,
-					  SYN),
-				 ENGINE_HELD);
+		ck_assert_int_eq(
+			give_tcp(ENGINE_WAN, at(SERVER2, 9), outside, SYN),
+			ENGINE_HELD);
 		ck_assert_uint_eq(w.count, 0);
 		lasts(6);
 		pass_us(3 * SECOND);
 		/* Sent once more: no second answer. */
-		ck_assert_int_eq(give_tcp(ENGINE_WAN, at(SERVER2, 9), outside,
-					  SYN),
-				 ENGINE_DROPPED);
+		ck_assert_int_eq(
+			give_tcp(ENGINE_WAN, at(SERVER2, 9), outside, SYN),
+			ENGINE_DROPPED);
 		pass_us(3 * SECOND - 1);
 		ck_assert_uint_eq(w.count, 0);
 		pass_us(1);
@@ -223,9 +223,9 @@ START_TEST(syns_that_wait_are_bounded)
 {
 	reject();
 	for (unsigned i = 0; i < 1000; i++)
-		ck_assert_int_eq(give_tcp(ENGINE_WAN, at(SERVER2, 1 + i),
-					  outside, SYN),
-				 i < 256 ? ENGINE_HELD : ENGINE_DROPPED);
+		ck_assert_int_eq(
+			give_tcp(ENGINE_WAN, at(SERVER2, 1 + i), outside, SYN),
+			i < 256 ? ENGINE_HELD : ENGINE_DROPPED);
 	pass_us(6 * SECOND);
 	ck_assert_uint_eq(w.count, 256);
 	ck_assert_uint_eq(stats().emitted, 256);
@@ -241,8 +241,8 @@ START_TEST(mapping_by_hand_loses_no_answer)
 	reject();
 	give_tcp(ENGINE_WAN, server, outside, SYN);
 	w.now_us += 10 * SECOND;
-	ck_assert_int_eq(engine_map(w.engine, w.now_us, PACKET_TCP, 1, HOST1,
-				    1, 0), 0);
+	ck_assert_int_eq(
+		engine_map(w.engine, w.now_us, PACKET_TCP, 1, HOST1, 1, 0), 0);
 	pass_us(0);
 	ck_assert_uint_eq(w.count, 1);
 }

@@ -181,8 +181,7 @@ START_TEST(input_ends_what_is_due)
 	outside = leaves(at(HOST1, 4000), server);
 	w.now_us -= 900 * SECOND;
 	ck_assert(enters(server, outside));
-	ck_assert_uint_eq(engine_deadline(w.engine),
-			  w.now_us + 1200 * SECOND);
+	ck_assert_uint_eq(engine_deadline(w.engine), w.now_us + 1200 * SECOND);
 }
 END_TEST
 
@@ -306,8 +305,9 @@ START_TEST(flush)
 	world_engine(&config);
 	for (unsigned i = 0; i < 1000; i++)
 		leaves(at(HOST1, 1 + i), server);
-	ck_assert_int_eq(engine_map(w.engine, w.now_us, PACKET_UDP, 5000,
-				    HOST1, 5000, 0), 0);
+	ck_assert_int_eq(engine_map(w.engine, w.now_us, PACKET_UDP, 5000, HOST1,
+				    5000, 0),
+			 0);
 	leaves(at(HOST1, 5000), server);
 	engine_flush(w.engine, false);
 	ck_assert_uint_eq(stats().mappings, 1);

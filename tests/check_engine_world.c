@@ -187,8 +187,7 @@ size_t make_tcp(struct endpoint src, struct endpoint dst, uint8_t flags,
 	put16(tcp + 14, 8192);
 	memcpy(tcp + 20, "hello", 5);
 	size_bytes = make_ip(&ip, tcp, flags & SYN ? 20 : 25, out);
-	put16(out + 36,
-	      (uint16_t)~sum_with_pseudo_header(out, 20, size_bytes));
+	put16(out + 36, (uint16_t)~sum_with_pseudo_header(out, 20, size_bytes));
 	return size_bytes;
 }
 
@@ -216,8 +215,8 @@ enum engine_verdict give(enum engine_side from, const uint8_t *packet,
 	ck_assert_ptr_nonnull(copy);
 	memcpy(copy, packet, size_bytes);
 	w.count = 0;
-	verdict = engine_input(w.engine, w.now_us, from, copy, size_bytes,
-			       take, NULL);
+	verdict = engine_input(w.engine, w.now_us, from, copy, size_bytes, take,
+			       NULL);
 	free(copy);
 	return verdict;
 }
@@ -238,8 +237,8 @@ enum engine_verdict give_tcp(enum engine_side from, struct endpoint src,
 	return give(from, packet, make_tcp(src, dst, flags, packet));
 }
 
-enum engine_verdict give_echo(enum engine_side from, uint8_t type,
-			      uint32_t src, uint32_t dst, uint16_t id)
+enum engine_verdict give_echo(enum engine_side from, uint8_t type, uint32_t src,
+			      uint32_t dst, uint16_t id)
 {
 	uint8_t packet[PACKET_MAX];
 	int size_bytes = packet_encode_icmp_echo(type, src, dst, id, 7, "odd",

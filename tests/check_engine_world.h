@@ -89,8 +89,8 @@ enum engine_verdict give_udp(enum engine_side from, struct endpoint src,
 enum engine_verdict give_tcp(enum engine_side from, struct endpoint src,
 			     struct endpoint dst, uint8_t flags);
 /* TYPE 8 or 0. */
-enum engine_verdict give_echo(enum engine_side from, uint8_t type,
-			      uint32_t src, uint32_t dst, uint16_t id);
+enum engine_verdict give_echo(enum engine_side from, uint8_t type, uint32_t src,
+			      uint32_t dst, uint16_t id);
 void pass_us(uint64_t us); /* time, and the timer at its end */
 
 /* Where it left from; 0:0 where it was dropped. */

@@ -13,6 +13,7 @@ static const char help[] =
 	"Measures natrig on this machine and prints medians.\n"
 	"\n"
 	"  lab          what a lab costs to build and to drop\n"
+	"  run          what scenarios cost from file to verdict\n"
 	"\n"
 	"      --json   one JSON object\n"
 	"      --runs N how often each is measured (default 20)\n"
@@ -21,7 +22,7 @@ static const char help[] =
 static const struct {
 	const char *name;
 	int (*fn)(const struct bench_options *options, struct err *err);
-} subjects[] = {{"lab", bench_lab}};
+} subjects[] = {{"lab", bench_lab}, {"run", bench_run}};
 
 static int compare(const void *a, const void *b)
 {
@@ -58,7 +59,7 @@ static int run_subject(const char *name, const struct bench_options *options)
 		print_err(&err);
 		return EXIT_CANNOT_RUN;
 	}
-	return usage_error("bench", "unknown subject '%s'; there is: lab", name);
+	return usage_error("bench", "unknown subject '%s'; there are: lab, run", name);
 }
 
 int cmd_bench(int argc, char **argv)
@@ -84,6 +85,6 @@ int cmd_bench(int argc, char **argv)
 			return bad_option("bench", argv, options);
 	}
 	if (argc - optind != 1)
-		return usage_error("bench", "wants one subject: lab");
+		return usage_error("bench", "wants one subject: lab or run");
 	return run_subject(argv[optind], &o);
 }

@@ -25,6 +25,7 @@ int cmd_show(int argc, char **argv);
 int cmd_check_scenario(int argc, char **argv);
 int cmd_shell(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
+int cmd_probe(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 

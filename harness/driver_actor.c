@@ -93,8 +93,7 @@ int actor_open(struct driver *d, struct actor *a, struct err *err)
 	return ret;
 }
 
-/* A client's ports are held only while it runs, as a real one's are. */
-static int hold_ports(struct actor *a, struct err *err)
+int actor_hold_ports(struct actor *a, struct err *err)
 {
 	const struct scenario *s = a->driver->config.scenario;
 	int ret = lab_enter(a->driver->config.lab, node_of(a), err);
@@ -108,7 +107,7 @@ static int hold_ports(struct actor *a, struct err *err)
 	return ret;
 }
 
-static void release_ports(struct actor *a)
+void actor_release_ports(struct actor *a)
 {
 	while (a->udp_count)
 		close(a->udp[--a->udp_count].fd);
@@ -119,7 +118,7 @@ void actor_close(struct actor *a)
 	for (struct watched_conn *c = a->conns; c; c = c->next)
 		c->dead = true;
 	actor_sweep(a);
-	release_ports(a);
+	actor_release_ports(a);
 	if (a->listener.fd >= 0)
 		close(a->listener.fd);
 	if (a->raw_fd >= 0)
@@ -512,118 +511,4 @@ void actor_on_timer(struct actor *a, uint64_t now_us)
 	else if (a->kind == ACTOR_CONTROL)
 		control_on_timer(a->control, now_us, out);
 	actor_act(a);
-}
-
-/* --- clients: start and stop --------------------------------------------- */
-
-static struct actor *client_actor(struct driver *d, unsigned node)
-{
-	for (unsigned i = 0; i < d->actor_count; i++)
-		if (d->actors[i].kind == ACTOR_CLIENT &&
-		    d->actors[i].node == node)
-			return &d->actors[i];
-	return NULL;
-}
-
-struct client *driver_client(struct driver *d, unsigned node)
-{
-	struct actor *a = client_actor(d, node);
-
-	return a ? a->client : NULL;
-}
-
-static int no_client(struct driver *d, unsigned node, struct err *err)
-{
-	return err_set(err, ENOENT, "%s runs no model client",
-		       d->config.scenario->plan.nodes[node].name);
-}
-
-int driver_start(struct driver *d, unsigned node, struct err *err)
-{
-	struct actor *a = client_actor(d, node);
-	int ret;
-
-	if (!a)
-		return no_client(d, node, err);
-	if (client_running(a->client))
-		return 0;
-	ret = hold_ports(a, err);
-	if (ret)
-		return ret;
-	d->heard_us = driver_now_us(d);
-	client_start(a->client, d->heard_us, &d->actions);
-	actor_act(a);
-	return d->broken;
-}
-
-int driver_stop(struct driver *d, unsigned node, struct err *err)
-{
-	struct actor *a = client_actor(d, node);
-
-	if (!a)
-		return no_client(d, node, err);
-	if (!client_running(a->client))
-		return 0;
-	d->heard_us = driver_now_us(d);
-	client_stop(a->client, d->heard_us, &d->actions);
-	actor_act(a);
-	actor_sweep(a);
-	release_ports(a);
-	return d->broken;
-}
-
-int driver_netcheck(struct driver *d, unsigned node, struct err *err)
-{
-	struct actor *a = client_actor(d, node);
-
-	if (!a)
-		return no_client(d, node, err);
-	d->heard_us = driver_now_us(d);
-	client_netcheck(a->client, d->heard_us, &d->actions);
-	actor_act(a);
-	return d->broken;
-}
-
-int driver_ping(struct driver *d, unsigned node, const char *peer,
-		enum client_ping_kind kind, struct err *err)
-{
-	struct actor *a = client_actor(d, node);
-
-	if (!a)
-		return no_client(d, node, err);
-	d->heard_us = driver_now_us(d);
-	client_ping_start(a->client, d->heard_us, peer, kind, &d->actions);
-	actor_act(a);
-	return d->broken;
-}
-
-int driver_link_up(struct driver *d, unsigned node, struct err *err)
-{
-	struct actor *a = client_actor(d, node);
-	struct lab_node *n = &d->config.lab->nodes[node];
-
-	(void)err;
-	if (!a || !client_running(a->client))
-		return 0;
-	d->heard_us = driver_now_us(d);
-	client_on_link_change(a->client, d->heard_us, n->ifaces[0].ip,
-			      n->gateway_ip, &d->actions);
-	actor_act(a);
-	return d->broken;
-}
-
-int driver_send(struct driver *d, unsigned node, struct endpoint src,
-		struct endpoint dst, uint8_t ttl, const void *payload,
-		size_t payload_bytes, struct err *err)
-{
-	struct actor *a = client_actor(d, node);
-
-	if (!a)
-		return no_client(d, node, err);
-	if (!src.ip)
-		src.ip = d->config.lab->nodes[node].ifaces[0].ip;
-	if (!++a->ip_id)
-		a->ip_id = 1;
-	return raw_send_udp(d->raw, a->raw_fd, src, dst, ttl, a->ip_id,
-			    payload, payload_bytes, err);
 }

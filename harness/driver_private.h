@@ -82,6 +82,9 @@ struct driver {
 /* driver_actor.c: one actor's sockets, inputs and actions. */
 int actor_open(struct driver *d, struct actor *a, struct err *err);
 void actor_close(struct actor *a);
+/* A client's ports are held only while it runs, as a real one's are. */
+int actor_hold_ports(struct actor *a, struct err *err);
+void actor_release_ports(struct actor *a);
 uint64_t actor_deadline(const struct actor *a);
 void actor_on_timer(struct actor *a, uint64_t now_us);
 void actor_on_watch(struct watch *w, uint32_t events, uint64_t now_us);

@@ -4,10 +4,15 @@ libharness_a_SOURCES = \
 	harness/actions.c harness/actions.h \
 	harness/conn.c harness/conn.h \
 	harness/driver.c harness/driver.h harness/driver_private.h \
-	harness/driver_actor.c harness/driver_quiet.c \
+	harness/driver_actor.c harness/driver_client.c \
+	harness/driver_quiet.c \
 	harness/evidence.c harness/evidence.h \
 	harness/pool.c harness/pool.h \
 	harness/pool_worker.c harness/pool_worker.h \
+	harness/probe.c harness/probe.h harness/probe_private.h \
+	harness/probe_ask.c harness/probe_time.c \
+	harness/probe_io.c harness/probe_io.h \
+	harness/probe_report.c harness/probe_report.h \
 	harness/raw.c harness/raw.h \
 	harness/report.h harness/report_formats.c harness/report_text.c \
 	harness/result.c harness/result.h \
@@ -35,7 +40,7 @@ bin_PROGRAMS += natrig
 natrig_SOURCES = harness/main.c \
 	harness/commands.c harness/commands.h \
 	harness/cmd_run.c harness/cmd_files.c harness/cmd_inside.c \
-	harness/cmd_doctor.c \
+	harness/cmd_doctor.c harness/cmd_probe.c \
 	harness/bench.c harness/bench.h harness/bench_lab.c harness/bench_run.c
 natrig_LDADD = $(harness_libs) -lm
 
@@ -98,3 +103,16 @@ check_PROGRAMS += tests/fuzz/replay_scenario
 tests_fuzz_replay_scenario_SOURCES = tests/fuzz/fuzz_scenario.c $(fuzz_driver)
 tests_fuzz_replay_scenario_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"scenario"'
 tests_fuzz_replay_scenario_LDADD = $(harness_libs)
+
+# The probe.
+if HAVE_CHECK
+check_PROGRAMS += tests/check_probe
+endif
+tests_check_probe_SOURCES = tests/check_probe.c \
+	tests/check_probe_world.c tests/check_probe_world.h
+tests_check_probe_LDADD = $(harness_libs) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/fuzz/replay_probe
+tests_fuzz_replay_probe_SOURCES = tests/fuzz/fuzz_probe.c $(fuzz_driver)
+tests_fuzz_replay_probe_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"probe"'
+tests_fuzz_replay_probe_LDADD = $(harness_libs)

@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{"check-scenario", cmd_check_scenario, "read scenarios, run nothing"},
 	{"shell", cmd_shell, "build a lab and open a shell in a host"},
 	{"exec", cmd_exec, "run a command in a host of a lab"},
+	{"probe", cmd_probe, "say what NAT a host is behind"},
 	{"doctor", cmd_doctor, "say what this machine can run"},
 	{"bench", cmd_bench, "measure natrig itself"},
 	{0}};

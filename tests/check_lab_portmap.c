@@ -58,11 +58,15 @@ static unsigned ask(struct mapped *m, const void *bytes, size_t count,
 	return got > 0 ? (unsigned)got : 0;
 }
 
-/* RFC 6886: 5000 inside to 6000 outside, UDP, for SECONDS. */
-static void map(struct mapped *m, unsigned seconds)
+/* RFC 6886: UDP, for SECONDS. */
+static void map_port(struct mapped *m, unsigned inside, unsigned outside,
+		     unsigned seconds)
 {
-	unsigned char request[12] = {0, 1, 0, 0, 5000 >> 8, 5000 & 0xff,
-				     6000 >> 8, 6000 & 0xff,
+	unsigned char request[12] = {0, 1, 0, 0,
+				     (unsigned char)(inside >> 8),
+				     (unsigned char)inside,
+				     (unsigned char)(outside >> 8),
+				     (unsigned char)outside,
 				     (unsigned char)(seconds >> 24),
 				     (unsigned char)(seconds >> 16),
 				     (unsigned char)(seconds >> 8),
@@ -73,7 +77,12 @@ static void map(struct mapped *m, unsigned seconds)
 			      answer, sizeof(answer)), 16);
 	ck_assert_uint_eq(answer[1], 129);
 	ck_assert_uint_eq(answer[2] << 8 | answer[3], 0);
-	ck_assert_uint_eq(answer[10] << 8 | answer[11], 6000);
+	ck_assert_uint_eq(answer[10] << 8 | answer[11], outside);
+}
+
+static void map(struct mapped *m, unsigned seconds)
+{
+	map_port(m, 5000, 6000, seconds);
 }
 
 static void check_mapped(struct mapped *m, bool expected)
@@ -145,6 +154,22 @@ LAB_TEST(a_lease_ends_in_lab_time)
 	map(&m, 7200);
 	check_mapped(&m, true);
 	ok(lab_age(w->lab, 7201 * SECOND_US, err));
+	ok(lab_flush(w->lab, world_node(w, HOME), err));
+	check_mapped(&m, false);
+	close_mapped(w, &m);
+}
+
+/* A neighbour's grant neither ends a lease nor makes it longer. */
+LAB_TEST(leases_are_told_apart)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+
+	map(&m, 7200);
+	ok(lab_age(w->lab, 3600 * SECOND_US, err));
+	map_port(&m, 5001, 6001, 7200);
+	ok(lab_age(w->lab, 3000 * SECOND_US, err));
+	check_mapped(&m, true);
+	ok(lab_age(w->lab, 700 * SECOND_US, err));
 	ok(lab_flush(w->lab, world_node(w, HOME), err));
 	check_mapped(&m, false);
 	close_mapped(w, &m);
@@ -246,6 +271,7 @@ TCase *portmap_tests(void)
 	tcase_add_test(portmap, a_reboot_drops_the_mapping);
 	tcase_add_test(portmap, flush_and_set_keep_the_mapping);
 	tcase_add_test(portmap, a_lease_ends_in_lab_time);
+	tcase_add_test(portmap, leases_are_told_apart);
 	tcase_add_test(portmap, only_wanted_protocols_answer);
 	tcase_add_test(portmap, a_daemon_can_come_late);
 	return portmap;

@@ -97,7 +97,8 @@ memcheck() {
 	need valgrind
 	build_in memcheck CFLAGS='-g -O1'
 	export CK_FORK=no CK_TIMEOUT_MULTIPLIER=20
-	check_with make LOG_COMPILER='valgrind --quiet --error-exitcode=99 --leak-check=full'
+	check_with make LOG_COMPILER="valgrind --quiet --error-exitcode=99 \
+		--leak-check=full --suppressions=$source_dir/tests/valgrind.supp"
 }
 
 # A few seconds each, from the corpus on: finds what is new and shallow.

@@ -13,7 +13,11 @@ libnetns_a_SOURCES = \
 	netns/portmapd_own.h \
 	netns/lab.c netns/lab_plan.c netns/lab_ns.c netns/lab_build.c \
 	netns/lab_link.c netns/lab_router.c netns/lab_block.c \
-	netns/lab_age.c netns/lab_idle.c netns/lab.h netns/lab_own.h
+	netns/lab_age.c netns/lab_idle.c netns/lab.h netns/lab_own.h \
+	netns/engine.c netns/engine_new.c netns/engine_map.c \
+	netns/engine_portmap.c netns/engine_ports.c netns/engine_packet.c \
+	netns/engine_icmp.c netns/engine_tcp.c netns/engine_fragment.c \
+	netns/engine_store.c netns/engine.h netns/engine_own.h
 
 if HAVE_CHECK
 check_PROGRAMS += tests/check_sandbox tests/check_clock tests/check_nat \
@@ -29,4 +33,17 @@ tests_check_lab_SOURCES = tests/check_lab.c tests/check_lab_router.c \
 	tests/check_lab_age.c tests/check_lab_portmap.c \
 	tests/check_lab_world.c tests/check_lab_world.h
 tests_check_lab_LDADD = $(netns_libs) $(CHECK_LIBS)
+check_PROGRAMS += tests/check_engine
+tests_check_engine_SOURCES = tests/check_engine.c \
+	tests/check_engine_fragments.c tests/check_engine_hairpin.c \
+	tests/check_engine_icmp.c tests/check_engine_packets.c \
+	tests/check_engine_portmap.c tests/check_engine_tcp.c \
+	tests/check_engine_timers.c \
+	tests/check_engine_world.c tests/check_engine_world.h
+tests_check_engine_LDADD = $(netns_libs) $(CHECK_LIBS)
 endif
+
+check_PROGRAMS += tests/fuzz/replay_engine
+tests_fuzz_replay_engine_SOURCES = tests/fuzz/fuzz_engine.c $(fuzz_driver)
+tests_fuzz_replay_engine_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"engine"'
+tests_fuzz_replay_engine_LDADD = $(netns_libs)

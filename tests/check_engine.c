@@ -254,35 +254,40 @@ START_TEST(parity)
 }
 END_TEST
 
-START_TEST(range_runs_out)
+static void use_up(unsigned low, enum engine_ports kind)
 {
 	struct engine_config config = world_config();
+	bool seen[100] = {false};
 
-	config.port_low = 2000;
-	config.port_high = 2099;
-	for (unsigned kind = 1; kind < 5; kind++) {
-		bool seen[100] = {false};
+	config.port_low = (uint16_t)low;
+	config.port_high = (uint16_t)(low + 99);
+	config.ports = kind;
+	config.block_ports = 100;
+	world_engine(&config);
+	for (unsigned i = 0; i < 100; i++) {
+		unsigned port =
+			leaves(at(HOST1, 9000 + i), at(SERVER1, 1)).port;
 
-		config.ports = kind;
-		config.block_ports = 100;
-		world_engine(&config);
-		for (unsigned i = 0; i < 100; i++) {
-			unsigned port =
-				leaves(at(HOST1, 9000 + i), at(SERVER1, 1))
-					.port;
+		ck_assert_uint_ge(port, low);
+		ck_assert_uint_lt(port, low + 100);
+		ck_assert(!seen[port - low]);
+		seen[port - low] = true;
+	}
+	ck_assert_uint_eq(leaves(at(HOST1, 1), at(SERVER1, 1)).port, 0);
+	/* Another protocol has ports of its own. */
+	ck_assert_uint_ne(leaves_tcp(at(HOST1, 1), at(SERVER1, 1)).port, 0);
+	/* One ends, one is free again. */
+	pass_us(300 * SECOND);
+	ck_assert_uint_ne(leaves(at(HOST1, 1), at(SERVER1, 1)).port, 0);
+}
 
-			ck_assert_uint_ge(port, 2000);
-			ck_assert_uint_lt(port, 2100);
-			ck_assert(!seen[port - 2000]);
-			seen[port - 2000] = true;
-		}
-		ck_assert_uint_eq(leaves(at(HOST1, 1), at(SERVER1, 1)).port, 0);
-		/* Another protocol has ports of its own. */
-		ck_assert_uint_ne(leaves_tcp(at(HOST1, 1), at(SERVER1, 1)).port,
-				  0);
-		/* One ends, one is free again. */
-		pass_us(300 * SECOND);
-		ck_assert_uint_ne(leaves(at(HOST1, 1), at(SERVER1, 1)).port, 0);
+START_TEST(range_runs_out)
+{
+	for (enum engine_ports kind = ENGINE_PORTS_PRESERVE_OR_RANDOM;
+	     kind <= ENGINE_PORTS_BLOCK; kind++) {
+		use_up(2000, kind);
+		use_up(65436, kind);
+		use_up(1, kind);
 	}
 }
 END_TEST
@@ -328,6 +333,14 @@ START_TEST(blocks_run_out)
 	pass_us(100 * SECOND);
 	ck_assert_uint_eq(leaves(at(HOST1 + 5, 5), at(SERVER1, 1)).port, 3000);
 	ck_assert_uint_eq(leaves(at(HOST1, 5), at(SERVER1, 1)).port, 0);
+	/* Each address has its blocks, where hosts stay with one. */
+	config.block_ports = 10;
+	config.pool_count = 2;
+	config.paired_pooling = true;
+	world_engine(&config);
+	ck_assert_uint_eq(leaves(at(HOST1, 5), at(SERVER1, 1)).port, 3000);
+	ck_assert_uint_eq(leaves(at(HOST2, 5), at(SERVER1, 1)).port, 3000);
+	ck_assert_uint_eq(leaves(at(HOST1 + 5, 5), at(SERVER1, 1)).port, 0);
 }
 END_TEST
 
@@ -370,6 +383,45 @@ START_TEST(answer_leaves_by_the_mapping)
 }
 END_TEST
 
+/* A filter is of one mapping: leave to answer one is none to enter another. */
+START_TEST(each_mapping_has_its_filter)
+{
+	struct engine_config config = world_config();
+	struct endpoint first, second;
+
+	config.mapping = ENGINE_APD;
+	for (unsigned filter = ENGINE_AD; filter <= ENGINE_APD; filter++) {
+		config.filtering = filter;
+		world_engine(&config);
+		first = leaves(at(HOST1, 4000), at(SERVER1, 1));
+		second = leaves(at(HOST1, 4000), at(SERVER2, 1));
+		ck_assert(!enters(at(SERVER1, 1), second));
+		ck_assert(!enters(at(SERVER2, 1), first));
+		ck_assert(enters(at(SERVER1, 1), first));
+		ck_assert(enters(at(SERVER2, 1), second));
+	}
+}
+END_TEST
+
+/* A port that was given back is not the next one. */
+START_TEST(sequence_goes_on)
+{
+	struct engine_config config = world_config();
+	unsigned port;
+
+	config.ports = ENGINE_PORTS_SEQUENTIAL;
+	world_engine(&config);
+	port = leaves(at(HOST1, 1), at(SERVER1, 1)).port;
+	pass_us(300 * SECOND);
+	ck_assert_uint_eq(leaves(at(HOST1, 1), at(SERVER1, 1)).port, port + 1);
+	config.ports = ENGINE_PORTS_BLOCK;
+	world_engine(&config);
+	port = leaves(at(HOST1, 1), at(SERVER1, 1)).port;
+	ck_assert_uint_eq(leaves_tcp(at(HOST1, 1), at(SERVER1, 1)).port,
+			  port + 1);
+}
+END_TEST
+
 START_TEST(same_seed_same_ports)
 {
 	struct engine_config config = world_config();
@@ -409,6 +461,8 @@ static Suite *behaviour(void)
 	tcase_add_test(t, blocks_run_out);
 	tcase_add_test(t, two_hosts_on_one_port);
 	tcase_add_test(t, answer_leaves_by_the_mapping);
+	tcase_add_test(t, each_mapping_has_its_filter);
+	tcase_add_test(t, sequence_goes_on);
 	tcase_add_test(t, same_seed_same_ports);
 	suite_add_tcase(s, t);
 	return s;

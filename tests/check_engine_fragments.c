@@ -345,6 +345,31 @@ START_TEST(flood)
 }
 END_TEST
 
+START_TEST(all_that_waits_is_bounded)
+{
+	struct datagram d = datagram(inside, server, 1);
+	unsigned held = 0;
+
+	for (unsigned i = 0; i < 10 * 64; i++) {
+		d.id = (uint16_t)(i / 64);
+		held += give_piece(ENGINE_LAN, &d, 1) == ENGINE_HELD;
+	}
+	ck_assert_uint_eq(held, 256);
+	engine_flush(w.engine, false);
+	ck_assert_uint_eq(engine_deadline(w.engine), ENGINE_NEVER);
+	/* Of those that pass, the one that did longest ago goes first. */
+	for (unsigned i = 0; i < 257; i++) {
+		d.id = (uint16_t)i;
+		ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 0),
+				 ENGINE_FORWARDED);
+	}
+	d.id = 1;
+	ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 1), ENGINE_FORWARDED);
+	d.id = 0;
+	ck_assert_int_eq(give_piece(ENGINE_LAN, &d, 1), ENGINE_HELD);
+}
+END_TEST
+
 START_TEST(hops_run_out)
 {
 	struct datagram d = datagram(inside, server, 1);
@@ -400,6 +425,7 @@ Suite *engine_fragments_suite(void)
 	tcase_add_test(t, tcp_header_in_pieces);
 	tcase_add_test(t, malformed);
 	tcase_add_test(t, flood);
+	tcase_add_test(t, all_that_waits_is_bounded);
 	tcase_add_test(t, hops_run_out);
 	tcase_add_test(t, hairpinned);
 	suite_add_tcase(s, t);

@@ -358,6 +358,42 @@ START_TEST(short_errors)
 }
 END_TEST
 
+START_TEST(short_errors_with_options)
+{
+	struct ip_fields ip = {HOST1, SERVER1, PACKET_UDP, 64, 1, 0, false, 4};
+	uint8_t udp[8] = {0x0f, 0xa0, 0x0d, 0x96, 0, 8};
+	uint8_t quoted[PACKET_MAX], error[PACKET_MAX];
+
+	give(ENGINE_LAN, quoted, make_ip(&ip, udp, sizeof(udp), quoted));
+	memcpy(quoted, w.out[0].data, w.out[0].size_bytes);
+	for (size_t bytes = 24; bytes <= 32; bytes++)
+		ck_assert_int_eq(give(ENGINE_WAN, error,
+				      make_error(3, 3, hop, POOL1, quoted,
+						 bytes, error)),
+				 bytes < 32 ? ENGINE_DROPPED
+					    : ENGINE_FORWARDED);
+}
+END_TEST
+
+/* Quotes a mapping, and a remote that only another mapping knows. */
+START_TEST(error_about_another_mapping)
+{
+	uint8_t quoted[PACKET_MAX], error[PACKET_MAX];
+	struct endpoint second;
+	size_t size_bytes;
+
+	config.mapping = ENGINE_APD;
+	world_engine(&config);
+	leaves(inside, server);
+	second = leaves(inside, at(SERVER2, 1));
+	size_bytes = make_udp(second, server, quoted);
+	ck_assert_int_eq(
+		give(ENGINE_WAN, error,
+		     make_error(3, 3, hop, POOL1, quoted, size_bytes, error)),
+		ENGINE_DROPPED);
+}
+END_TEST
+
 START_TEST(outbound_errors_about_nothing)
 {
 	uint8_t packet[PACKET_MAX], error[PACKET_MAX];
@@ -399,6 +435,8 @@ Suite *engine_icmp_suite(void)
 	tcase_add_test(t, error_outbound);
 	tcase_add_test(t, errors_that_are_not_believed);
 	tcase_add_test(t, short_errors);
+	tcase_add_test(t, short_errors_with_options);
+	tcase_add_test(t, error_about_another_mapping);
 	tcase_add_test(t, outbound_errors_about_nothing);
 	suite_add_tcase(s, t);
 	return s;

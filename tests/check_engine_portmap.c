@@ -142,6 +142,19 @@ START_TEST(what_goes_out)
 }
 END_TEST
 
+/* What had the port for one remote only ends: now it is everyone's. */
+START_TEST(takes_a_narrow_one_over)
+{
+	config.mapping = ENGINE_APD;
+	world_engine(&config);
+	ck_assert_uint_eq(leaves(at(HOST1, 5000), server).port, 5000);
+	ck_assert_int_eq(map(5000, HOST1, 5000, 0), 0);
+	ck_assert_uint_eq(stats().sessions, 0);
+	ck_assert_uint_ne(leaves(at(HOST1, 5000), server).port, 5000);
+	ck_assert(enters(at(SERVER2, 9), at(POOL1, 5000)));
+}
+END_TEST
+
 START_TEST(two_outside_one_inside)
 {
 	ck_assert_int_eq(map(5000, HOST1, 6000, 0), 0);
@@ -200,6 +213,7 @@ Suite *engine_portmap_suite(void)
 	tcase_add_test(t, becomes_one_by_hand);
 	tcase_add_test(t, absolute_lifetime_is_of_the_others);
 	tcase_add_test(t, what_goes_out);
+	tcase_add_test(t, takes_a_narrow_one_over);
 	tcase_add_test(t, two_outside_one_inside);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, hairpin_to_it);

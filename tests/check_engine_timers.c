@@ -139,6 +139,34 @@ START_TEST(filters_have_timers)
 }
 END_TEST
 
+/* Who got in by another's leave goes with it. */
+START_TEST(borrowed_leave_ends)
+{
+	struct engine_config config = world_config();
+	struct endpoint outside;
+
+	config.filtering = ENGINE_AD;
+	world_engine(&config);
+	outside = leaves(at(HOST1, 4000), server);
+	leaves(at(HOST1, 4000), at(SERVER2, 1));
+	pass_us(200 * SECOND);
+	leaves(at(HOST1, 4000), server);
+	ck_assert(enters(at(SERVER2, 2), outside));
+	pass_us(100 * SECOND);
+	ck_assert_uint_eq(stats().sessions, 2);
+	ck_assert(!enters(at(SERVER2, 2), outside));
+	/* The same with a connection that nobody inside answers. */
+	config.filtering = ENGINE_EI;
+	world_engine(&config);
+	outside = leaves_tcp(at(HOST1, 4000), server);
+	for (unsigned i = 0; i < 24; i++) {
+		ck_assert(enters_tcp(at(SERVER2, 1), outside));
+		pass_us(10 * SECOND);
+	}
+	ck_assert_uint_eq(stats().mappings, 0);
+}
+END_TEST
+
 START_TEST(absolute_lifetime)
 {
 	struct engine_config config = world_config();
@@ -160,6 +188,10 @@ START_TEST(absolute_lifetime)
 	leaves_tcp(at(HOST1, 4000), server);
 	give_tcp(ENGINE_LAN, at(HOST1, 4000), server, RST);
 	ends_after(40 * SECOND);
+	config.tcp_timeout_s = 1000;
+	world_engine(&config);
+	leaves_tcp(at(HOST1, 4000), server);
+	ends_after(1000 * SECOND);
 	give_echo(ENGINE_LAN, 8, HOST1, SERVER1, 1);
 	pass_us(10 * SECOND);
 	give_echo(ENGINE_LAN, 8, HOST1, SERVER1, 1);
@@ -178,9 +210,9 @@ START_TEST(input_ends_what_is_due)
 	ck_assert(!enters(server, outside));
 	ck_assert_uint_eq(stats().mappings, 0);
 	/* A clock that goes back stands still. */
-	outside = leaves(at(HOST1, 4000), server);
+	leaves(at(HOST1, 4000), server);
 	w.now_us -= 900 * SECOND;
-	ck_assert(enters(server, outside));
+	leaves(at(HOST1, 4000), server);
 	ck_assert_uint_eq(engine_deadline(w.engine), w.now_us + 1200 * SECOND);
 }
 END_TEST
@@ -269,7 +301,6 @@ START_TEST(sessions_are_bounded)
 		ck_assert(enters(at(SERVER2, 1 + i), outside));
 	ck_assert_uint_eq(stats().sessions, 10);
 	ck_assert_uint_eq(stats().mappings, 1);
-	ck_assert(!enters_tcp(at(SERVER2, 1), outside));
 	for (unsigned i = 0; i < 50; i++) {
 		pass_us(1);
 		leaves(at(HOST1, 4000), at(SERVER2, 1000 + i));
@@ -277,6 +308,22 @@ START_TEST(sessions_are_bounded)
 		ck_assert_uint_le(stats().sessions, 10);
 	}
 	ck_assert_uint_eq(stats().mappings_made, 1);
+}
+END_TEST
+
+/* TCP has no state without a session. */
+START_TEST(no_room_for_a_connection)
+{
+	struct engine_config config = world_config();
+	struct endpoint outside;
+
+	config.filtering = ENGINE_EI;
+	config.max_sessions = 2;
+	world_engine(&config);
+	outside = leaves_tcp(at(HOST1, 4000), server);
+	ck_assert(enters_tcp(at(SERVER2, 1), outside));
+	ck_assert(!enters_tcp(at(SERVER2, 2), outside));
+	ck_assert_uint_eq(stats().sessions, 2);
 }
 END_TEST
 
@@ -368,12 +415,14 @@ Suite *engine_timers_suite(void)
 	tcase_add_test(t, inbound_refreshes_if_asked);
 	tcase_add_test(t, a_stranger_refreshes_nothing);
 	tcase_add_test(t, filters_have_timers);
+	tcase_add_test(t, borrowed_leave_ends);
 	tcase_add_test(t, absolute_lifetime);
 	tcase_add_test(t, input_ends_what_is_due);
 	tcase_add_test(t, many_end_in_order);
 	tcase_add_test(t, oldest_idle_goes);
 	tcase_add_test(t, what_works_stays);
 	tcase_add_test(t, sessions_are_bounded);
+	tcase_add_test(t, no_room_for_a_connection);
 	tcase_add_test(t, absolute_evicts_the_first_made);
 	tcase_add_test(t, flush);
 	tcase_add_test(t, bad_configurations);

@@ -20,19 +20,25 @@ need() {
 	command -v "$1" >/dev/null || skip "$1 is not installed"
 }
 
-# build_in NAME OPTION...: configures and builds in a directory of its own, and
-# stays in it.
+# Runs a command; shows the end of what it said where it fails.
+quietly() {
+	"$@" >"$work/last.log" 2>&1 || {
+		tail -n 40 "$work/last.log"
+		return 1
+	}
+}
+
+# build_in NAME OPTION...: configures and builds everything in a directory of
+# its own, and stays in it.
 build_in() {
 	local dir=$work/$1
 	shift
 	[ -x configure ] || ./autogen.sh
 	mkdir -p "$dir"
 	cd "$dir"
-	"$source_dir/configure" --quiet "$@" >configure.log 2>&1 || {
-		tail -n 30 configure.log
-		return 1
-	}
-	make -s -j "$jobs"
+	quietly "$source_dir/configure" --quiet "$@"
+	quietly make -s -j "$jobs"
+	quietly make -s -j "$jobs" check TESTS=
 }
 
 # Runs the Check programs; shows Check's closing line of each. "$@": how make
@@ -75,13 +81,11 @@ unprivileged() {
 
 gcc_build() {
 	build_in gcc --enable-werror CC=gcc
-	make -s -j "$jobs" check TESTS=
 }
 
 clang_build() {
 	need clang
 	build_in clang --enable-werror CC=clang
-	make -s -j "$jobs" check TESTS=
 }
 
 sanitizers() {
@@ -107,7 +111,7 @@ fuzzers() {
 	local status=0 target name
 	build_in fuzzers CC=clang \
 		CFLAGS='-g -O1 -fsanitize=fuzzer-no-link,address,undefined'
-	make -s fuzzers
+	quietly make -s fuzzers
 	for target in tests/fuzz/fuzz_*; do
 		name=${target##*/fuzz_}
 		mkdir -p "found/$name"
@@ -125,17 +129,18 @@ fuzzers() {
 
 distribution() {
 	build_in distribution
-	make -s distcheck
+	quietly make -s distcheck
+	tail -n 3 "$work/last.log"
 }
 
+# As one user: others may not write down what they covered.
 coverage() {
 	need gcovr
 	build_in coverage --enable-coverage CFLAGS='-g'
 	check_with make
 	(
 		cd "$source_dir"
-		pytest_args=(-n auto scenarios tests/test_cli.py
-			tests/test_verify_show.py)
+		pytest_args=(-n auto -k "not nobody" -m "not alone" tests scenarios)
 		pytest_with env NATRIG="$work/coverage/natrig"
 	)
 	make -s coverage

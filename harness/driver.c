@@ -12,18 +12,39 @@
 #define PROGRESS_EVERY_US 100000
 /* How long to wait before asking again whether a helper process is done. */
 #define QUIET_POLL_US 500
+/* What takes longer than this to come to rest has lab time run on. */
+#define INSTANT_MAX_US 1000000
 
+/*
+ * The machines' time stands still while packets are under way, and then goes
+ * to the next deadline, whether it is skipped to or waited for. So what a
+ * machine hears and does at 5 s it does at 5 s, not 83 or 214 microseconds
+ * later as this machine pleases, and of two timers the same one always comes
+ * first: the same seed gives the same run.
+ */
 uint64_t driver_now_us(const struct driver *d)
+{
+	return d->instant_us;
+}
+
+uint64_t driver_recorded_us(const struct driver *d)
 {
 	return clock_now_us(d->config.clock);
 }
 
-bool driver_set_skip(struct driver *d, bool skip)
+static void set_instant(struct driver *d, uint64_t at_us)
 {
-	bool was = d->config.skip;
+	if (at_us > d->instant_us)
+		d->instant_us = at_us;
+}
 
-	d->config.skip = skip;
-	return was;
+/* Something that hangs, or sends for ever, must not stop the time. */
+static void bound_instant(struct driver *d)
+{
+	uint64_t now_us = clock_now_us(d->config.clock);
+
+	if (now_us > INSTANT_MAX_US)
+		set_instant(d, now_us - INSTANT_MAX_US);
 }
 
 int driver_watch(struct driver *d, struct watch *w, uint32_t events)
@@ -189,6 +210,7 @@ int driver_new(const struct driver_config *config, struct driver **driver,
 	if (!d)
 		return err_set(err, ENOMEM, "no memory for a driver");
 	d->config = *config;
+	d->instant_us = 1; /* 0 means never to some machines */
 	actions_init(&d->actions);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	d->upnp = upnp_worker_new();
@@ -324,44 +346,53 @@ static void show_progress(struct driver *d)
 	d->config.progress(d->config.progress_arg);
 }
 
-/* Jumps to the nearest deadline; everything that was waiting ages with it. */
+/* Jumps to a deadline; everything that was waiting ages with it. */
 static int skip_to(struct driver *d, uint64_t at_us, struct err *err)
 {
-	uint64_t now = driver_now_us(d);
+	uint64_t now = clock_now_us(d->config.clock);
 
+	set_instant(d, at_us);
 	if (at_us <= now)
 		return 0;
 	clock_skip_us(d->config.clock, at_us - now);
 	return lab_age(d->config.lab, at_us - now, err);
 }
 
-/*
- * One turn: hear, run what is due, then wait for the next thing to happen.
- * 1: something happened; 0: nothing did; negative: stop.
- */
-static int turn(struct driver *d, uint64_t until_us, struct err *err)
+/* Waits for a deadline, or for what happens before it (TCP has timers too). */
+static void wait_to(struct driver *d, uint64_t at_us)
 {
-	uint64_t next, now, wait_us;
+	uint64_t now = clock_now_us(d->config.clock);
+	uint64_t wait_us = at_us > now ? at_us - now : 0;
+	struct epoll_event event;
+	struct timespec wait;
+
+	if (wait_us > PROGRESS_EVERY_US && d->config.progress)
+		wait_us = PROGRESS_EVERY_US;
+	wait = (struct timespec){(time_t)(wait_us / 1000000),
+				 (long)(wait_us % 1000000 * 1000)};
+	/* Only looks; the next turn serves what there is. */
+	epoll_pwait2(d->epoll_fd, &event, 1, &wait, NULL);
+	now = clock_now_us(d->config.clock);
+	set_instant(d, now < at_us ? now : at_us);
+}
+
+/* One turn: hear, run what is due. 1: something happened; 0: nothing did. */
+static int turn(struct driver *d, struct err *err)
+{
 	int heard = hear(d, err), served;
 
 	if (heard < 0)
 		return heard;
 	run_timers(d);
 	show_progress(d);
-	now = driver_now_us(d);
-	next = nearest_deadline(d, until_us);
-	wait_us = next > now ? next - now : 0;
-	if (heard || d->config.skip)
-		wait_us = 0;
-	else if (wait_us > PROGRESS_EVERY_US && d->config.progress)
-		wait_us = PROGRESS_EVERY_US;
-	served = serve(d, wait_us);
+	served = serve(d, 0);
 	if (served < 0)
 		return err_set(err, EINTR, "interrupted");
 	if (d->broken) {
 		*err = d->broken_err;
 		return d->broken;
 	}
+	bound_instant(d);
 	return heard || served;
 }
 
@@ -386,27 +417,33 @@ static int at_rest(struct driver *d, struct err *err)
 int driver_run_until(struct driver *d, uint64_t until_us,
 		     driver_condition *condition, void *arg, struct err *err)
 {
-	uint64_t now;
+	uint64_t next;
 	int ret;
 
 	for (;;) {
-		ret = turn(d, until_us, err);
+		ret = turn(d, err);
 		if (ret < 0)
 			return ret;
-		now = driver_now_us(d);
-		if (condition && condition(arg, now))
+		if (condition && condition(arg, d->instant_us))
 			return 1;
+		if (ret)
+			continue;
+		ret = at_rest(d, err);
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			continue;
 		/*
 		 * Time is over only when all that was on its way has been
 		 * heard: a reply at the last moment still counts.
 		 */
-		if (now >= until_us && !ret)
+		if (d->instant_us >= until_us)
 			return 0;
-		if (ret || !d->config.skip)
-			continue;
-		ret = at_rest(d, err);
-		if (ret > 0)
-			ret = skip_to(d, nearest_deadline(d, until_us), err);
+		next = nearest_deadline(d, until_us);
+		if (d->config.skip)
+			ret = skip_to(d, next, err);
+		else
+			wait_to(d, next);
 		if (ret < 0)
 			return ret;
 	}
@@ -414,17 +451,26 @@ int driver_run_until(struct driver *d, uint64_t until_us,
 
 int driver_settle(struct driver *d, uint64_t limit_us, struct err *err)
 {
-	uint64_t until_us = driver_now_us(d) + limit_us;
+	uint64_t until_us = clock_real_us() + limit_us;
 	int ret;
 
 	do {
-		ret = turn(d, driver_now_us(d), err);
+		ret = turn(d, err);
 		if (!ret)
 			ret = at_rest(d, err);
 		else if (ret > 0)
 			ret = 0;
 		if (ret)
 			return ret < 0 ? ret : 0;
-	} while (driver_now_us(d) < until_us);
+	} while (clock_real_us() < until_us);
 	return 0;
+}
+
+int driver_stand(struct driver *d, uint64_t real_us, struct err *err)
+{
+	int ret = turn(d, err);
+
+	if (ret >= 0 && serve(d, real_us) < 0)
+		ret = err_set(err, EINTR, "interrupted");
+	return ret < 0 ? ret : 0;
 }

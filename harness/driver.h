@@ -8,9 +8,9 @@
  *
  * The scenario, lab, recorder and clock outlive the driver.
  *
- * Skipped time: with `skip` set, driver_run_until jumps the lab clock to the
- * nearest deadline whenever nothing is in flight (see driver_quiet), and ages
- * the lab by as much.
+ * Whenever nothing is in flight (see driver_quiet), driver_run_until goes on
+ * to the nearest deadline: with `skip` set it jumps the lab clock there and
+ * ages the lab by as much, else it waits.
  */
 #ifndef NATRIG_HARNESS_DRIVER_H
 #define NATRIG_HARNESS_DRIVER_H
@@ -49,13 +49,20 @@ int driver_run_until(struct driver *d, uint64_t until_us,
 /* The same until everything in flight has arrived, LIMIT_US at most. */
 int driver_settle(struct driver *d, uint64_t limit_us, struct err *err);
 
+/*
+ * Lab time as the machines know it: it stands still while anything is under
+ * way, then goes on to the next deadline.
+ */
 uint64_t driver_now_us(const struct driver *d);
 
+/* Lab time as frames are recorded now: later, by what has been under way. */
+uint64_t driver_recorded_us(const struct driver *d);
+
 /*
- * Turns skipping on or off and returns what it was. Off while something of the real world is waited for,
- * such as a daemon that starts.
+ * Serves the lab for REAL_US at most while something of the real world is
+ * waited for, such as a daemon that starts. Lab time stands still.
  */
-bool driver_set_skip(struct driver *d, bool skip);
+int driver_stand(struct driver *d, uint64_t real_us, struct err *err);
 
 /* NODE is a plan node with a model client; NULL for another. */
 struct client *driver_client(struct driver *d, unsigned node);

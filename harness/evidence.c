@@ -154,8 +154,8 @@ void evidence_for_steps(const struct scenario *s, const struct clock *clock,
 	for (unsigned i = 0; i < s->step_count; i++) {
 		const struct step *step = &s->steps[i];
 		struct step_outcome *o = &outcomes[i];
-		struct window w = {j, clock_record_ns(clock, o->started_us),
-				   clock_record_ns(clock, o->ended_us)};
+		struct window w = {j, clock_record_ns(clock, o->from_us),
+				   clock_record_ns(clock, o->to_us)};
 
 		if (step->verb != STEP_PING || !o->done)
 			continue;

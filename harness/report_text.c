@@ -180,7 +180,8 @@ void report_text(const json_t *result, const struct report_style *style,
 		print_wrapped(&p, INDENT, text_of(result, "error"));
 	if (json_is_true(json_object_get(result, "interrupted")))
 		print_wrapped(&p, INDENT, "interrupted: the verdict so far");
-	if (strcmp(verdict, "could-not-run")) {
+	if (strcmp(verdict, "could-not-run") ||
+	    json_is_true(json_object_get(result, "interrupted"))) {
 		print_items(&p, result, "steps", true);
 		print_items(&p, result, "order", false);
 	}

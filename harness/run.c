@@ -182,10 +182,16 @@ static enum verdict verdict_of(const struct scenario *s,
 {
 	if (r->err.text[0] && !r->interrupted)
 		return VERDICT_COULD_NOT_RUN;
-	if (r->interrupted || !r->orders_checked)
+	for (unsigned i = 0; i < s->step_count; i++)
+		if (r->outcomes[i].done && !r->outcomes[i].holds)
+			return VERDICT_FALLS_SHORT;
+	/* So far nothing falls short, but it is not known what would have. */
+	if (r->interrupted)
+		return VERDICT_COULD_NOT_RUN;
+	if (!r->orders_checked)
 		return VERDICT_FALLS_SHORT;
 	for (unsigned i = 0; i < s->step_count; i++)
-		if (!r->outcomes[i].done || !r->outcomes[i].holds)
+		if (!r->outcomes[i].done)
 			return VERDICT_FALLS_SHORT;
 	for (unsigned i = 0; i < s->order_count; i++)
 		if (!r->orders[i].holds)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Real time after which a lab that does not come to rest is left alone. */
+#define SETTLE_US 100000
 /* A start that has not settled by then (control server cut off) goes on. */
 #define SETTLE_LIMIT_US 15000000
 /* A netcheck is over after 5 s whatever happens; a little is for the answer. */
@@ -91,7 +93,7 @@ static int do_start(struct steps *s, const struct step *step,
 		return ret;
 	got(o, ret ? "started" : "started, but not settled after 15 s");
 	/* Netmaps that others' registrations cause are on their way. */
-	return driver_settle(s->driver, 100000, err);
+	return driver_settle(s->driver, SETTLE_US, err);
 }
 
 static int do_stop(struct steps *s, const struct step *step,
@@ -101,7 +103,7 @@ static int do_stop(struct steps *s, const struct step *step,
 	int ret = each_chosen(&c, driver_stop, err);
 
 	got(o, "stopped");
-	return ret ? ret : driver_settle(s->driver, 100000, err);
+	return ret ? ret : driver_settle(s->driver, SETTLE_US, err);
 }
 
 static int do_restart(struct steps *s, const struct step *step,
@@ -309,38 +311,22 @@ static int do_unblock(struct steps *s, const struct step *step,
 			   step->proto, step->port, err);
 }
 
-/*
- * In real time: a daemon that starts is at work, whatever the lab's clock has
- * left to skip. Meanwhile the lab goes on.
- */
-static int poll_daemons(struct steps *s, struct err *err)
+/* A daemon that starts is at work in real time; lab time waits for it. */
+static int wait_for_daemons(struct steps *s, struct err *err)
 {
-	uint64_t until_us = driver_now_us(s->driver) + DAEMON_LIMIT_US;
+	uint64_t until_us = clock_real_us() + DAEMON_LIMIT_US;
 	bool ready = false;
 	int ret;
 
-	while (driver_now_us(s->driver) < until_us) {
+	while (clock_real_us() < until_us) {
 		ret = lab_ready(s->lab, &ready, err);
+		if (!ret && !ready)
+			ret = driver_stand(s->driver, DAEMON_POLL_US, err);
 		if (ret || ready)
-			return ret;
-		ret = driver_run_until(s->driver,
-				       driver_now_us(s->driver) +
-					       DAEMON_POLL_US,
-				       NULL, NULL, err);
-		if (ret < 0)
 			return ret;
 	}
 	return err_set(err, ETIMEDOUT,
 		       "a port-mapping daemon gives no answer after 10 s");
-}
-
-static int wait_for_daemons(struct steps *s, struct err *err)
-{
-	bool skip = driver_set_skip(s->driver, false);
-	int ret = poll_daemons(s, err);
-
-	driver_set_skip(s->driver, skip);
-	return ret;
 }
 
 static int do_reboot(struct steps *s, const struct step *step,
@@ -416,7 +402,7 @@ static int do_send(struct steps *s, const struct step *step,
 	if (ret)
 		return ret;
 	got(o, "sent");
-	return driver_settle(s->driver, 100000, err);
+	return driver_settle(s->driver, SETTLE_US, err);
 }
 
 /* One more verb: one more row here, and its function above. */
@@ -446,12 +432,17 @@ static int run_one(struct steps *s, struct err *err)
 	struct err cause = {0};
 	int ret;
 
+	/* What the step before has set going does not belong to this one. */
+	ret = driver_settle(s->driver, SETTLE_US, &cause);
 	o->started_us = driver_now_us(s->driver);
+	o->from_us = driver_recorded_us(s->driver);
 	o->first_reply_us = -1;
 	o->holds = true;
 	expectation(step, o);
-	ret = step_fns[step->verb](s, step, o, &cause);
+	if (!ret)
+		ret = step_fns[step->verb](s, step, o, &cause);
 	o->ended_us = driver_now_us(s->driver);
+	o->to_us = driver_recorded_us(s->driver);
 	if (ret == -EINTR) {
 		got(o, "interrupted");
 		o->holds = false;

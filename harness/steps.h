@@ -15,6 +15,7 @@ struct step_outcome {
 	bool holds; /* what was expected is what came */
 	char expect[128], got[192];
 	uint64_t started_us, ended_us; /* lab time */
+	uint64_t from_us, to_us;       /* the same, as frames are recorded */
 	/* ping */
 	enum client_path path;	 /* of the reply that decided; NONE: no reply */
 	int64_t first_reply_us;	 /* after the step's start; -1: no reply */

@@ -52,12 +52,15 @@ struct sysctl {
 /*
  * IPv6 off before any link is up, lest its chatter be recorded. No reverse
  * path filter: it is inherited from the host, and would drop what a NAT is
- * being tested with. Redirects would tell hosts of hairpins.
+ * being tested with. Redirects would tell hosts of hairpins. The kernel limits
+ * ICMP errors to so many a second, and its seconds are real ones: in skipped
+ * time most would be missing.
  */
 static const struct sysctl all_sysctls[] = {
 	{"ipv6/conf/all/disable_ipv6", "1"},
 	{"ipv4/conf/all/rp_filter", "0"},
 	{"ipv4/conf/default/rp_filter", "0"},
+	{"ipv4/icmp_ratemask", "0"},
 };
 /* With br_netfilter, neighbours on a bridge would pass the router's NAT. */
 static const struct sysctl bridge_sysctls[] = {

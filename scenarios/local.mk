@@ -1,7 +1,57 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Installed under $(pkgdatadir)/scenarios. One more scenario is one more line:
-# (cd TOP && ls scenarios/seed/*.yaml) in this order.
+# `ls scenarios/*/*.yaml` (but bad/) in this order.
 nobase_dist_pkgdata_DATA = \
+	scenarios/field/03-shared-node-twin.yaml \
+	scenarios/field/03-shared-node.yaml \
+	scenarios/field/05-idle-node-twin.yaml \
+	scenarios/field/05-idle-node.yaml \
+	scenarios/field/06-wireguard-server-twin.yaml \
+	scenarios/field/06-wireguard-server.yaml \
+	scenarios/field/07-hard-server-twin.yaml \
+	scenarios/field/07-hard-server.yaml \
+	scenarios/field/08-lighthouse-port-twin.yaml \
+	scenarios/field/08-lighthouse-port.yaml \
+	scenarios/field/09-inbound-first-twin.yaml \
+	scenarios/field/09-inbound-first.yaml \
+	scenarios/field/10-stun-silent-twin.yaml \
+	scenarios/field/10-stun-silent.yaml \
+	scenarios/field/11-stun-beside-the-client-twin.yaml \
+	scenarios/field/11-stun-beside-the-client.yaml \
+	scenarios/field/12-udp-blocked-30s-twin.yaml \
+	scenarios/field/12-udp-blocked-30s.yaml \
+	scenarios/field/26-two-nodes-one-port-twin.yaml \
+	scenarios/field/26-two-nodes-one-port.yaml \
+	scenarios/field/27-double-nat-twin.yaml \
+	scenarios/field/27-double-nat.yaml \
+	scenarios/field/28-busy-mapping-wiped-twin.yaml \
+	scenarios/field/28-busy-mapping-wiped.yaml \
+	scenarios/field/29-best-path-dark-twin.yaml \
+	scenarios/field/29-best-path-dark.yaml \
+	scenarios/field/30-inbound-first-for-a-while-twin.yaml \
+	scenarios/field/30-inbound-first-for-a-while.yaml \
+	scenarios/rfc4787/README.md \
+	scenarios/rfc4787/req01-mapping-eim-twin.yaml \
+	scenarios/rfc4787/req01-mapping-eim.yaml \
+	scenarios/rfc4787/req03-low-port.yaml \
+	scenarios/rfc4787/req03-two-hosts-one-port.yaml \
+	scenarios/rfc4787/req05-five-minutes.yaml \
+	scenarios/rfc4787/req05-two-minutes-twin.yaml \
+	scenarios/rfc4787/req05-two-minutes.yaml \
+	scenarios/rfc4787/req06-inbound-refresh.yaml \
+	scenarios/rfc4787/req06-outbound-refresh-twin.yaml \
+	scenarios/rfc4787/req06-outbound-refresh.yaml \
+	scenarios/rfc4787/req06-refresh-by-another.yaml \
+	scenarios/rfc4787/req08-filtering-adf.yaml \
+	scenarios/rfc4787/req08-filtering-apdf.yaml \
+	scenarios/rfc4787/req08-filtering-eif.yaml \
+	scenarios/rfc4787/req09-hairpin-twin.yaml \
+	scenarios/rfc4787/req09-hairpin.yaml \
+	scenarios/rfc4787/req10-no-alg.yaml \
+	scenarios/rfc4787/req11-deterministic-twin.yaml \
+	scenarios/rfc4787/req11-deterministic.yaml \
+	scenarios/rfc4787/req12-icmp-port-unreachable.yaml \
+	scenarios/rfc4787/req12-icmp-time-exceeded.yaml \
 	scenarios/seed/01-easy-both-twin.yaml \
 	scenarios/seed/01-easy-both.yaml \
 	scenarios/seed/02-hard-c-no-mapping-twin.yaml \
@@ -34,7 +84,35 @@ nobase_dist_pkgdata_DATA = \
 	scenarios/seed/15-oracle-5-data.yaml \
 	scenarios/seed/15-oracle-5-disco.yaml \
 	scenarios/seed/16-oracle-6-data.yaml \
-	scenarios/seed/16-oracle-6-disco.yaml
+	scenarios/seed/16-oracle-6-disco.yaml \
+	scenarios/time/01-udp-unanswered-30s-twin.yaml \
+	scenarios/time/01-udp-unanswered-30s.yaml \
+	scenarios/time/02-keep-alive-25s-twin.yaml \
+	scenarios/time/02-keep-alive-25s.yaml \
+	scenarios/time/03-udp-stream-120s-twin.yaml \
+	scenarios/time/03-udp-stream-120s.yaml \
+	scenarios/time/04-answered-at-once-30s-twin.yaml \
+	scenarios/time/04-answered-at-once-30s.yaml \
+	scenarios/time/05-upnp-lease-idle-twin.yaml \
+	scenarios/time/05-upnp-lease-idle.yaml \
+	scenarios/time/06-lease-of-ten-minutes-twin.yaml \
+	scenarios/time/06-lease-of-ten-minutes.yaml \
+	scenarios/time/07-upnp-daemon-restart-twin.yaml \
+	scenarios/time/07-upnp-daemon-restart.yaml \
+	scenarios/time/08-mapping-after-24h-twin.yaml \
+	scenarios/time/08-mapping-after-24h.yaml \
+	scenarios/time/09-table-wiped-600s-twin.yaml \
+	scenarios/time/09-table-wiped-600s.yaml \
+	scenarios/time/10-path-dark-twin.yaml \
+	scenarios/time/10-path-dark.yaml \
+	scenarios/time/11-session-idle-45s-twin.yaml \
+	scenarios/time/11-session-idle-45s.yaml \
+	scenarios/time/12-idle-session-woken-twin.yaml \
+	scenarios/time/12-idle-session-woken.yaml \
+	scenarios/time/13-shared-node-decays-twin.yaml \
+	scenarios/time/13-shared-node-decays.yaml \
+	scenarios/time/14-wireguard-server-decays-twin.yaml \
+	scenarios/time/14-wireguard-server-decays.yaml
 
 # Broken on purpose, for the tests.
 EXTRA_DIST += scenarios/bad

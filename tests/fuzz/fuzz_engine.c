@@ -206,9 +206,10 @@ static void make_packet(struct run *r, struct reader *in)
 	static const uint8_t protos[] = {UDP, UDP, TCP, ICMP};
 	uint8_t kind = reader_u8(in), who = reader_u8(in);
 	uint8_t ports = reader_u8(in), flags = reader_u8(in);
+	/* Room for any header, and as fragments end: on a multiple of 8. */
 	uint8_t shape = reader_u8(in), *ip = r->in, *at = ip + 20;
 	uint8_t proto = kind & 64 ? 47 : protos[kind >> 1 & 3];
-	size_t size_bytes = 20u + 20 + (shape & 7) * 8u;
+	size_t size_bytes = 20u + 24 + (shape & 7) * 8u;
 
 	memset(ip, 0, size_bytes);
 	ip[0] = 0x45;

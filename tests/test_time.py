@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Lab time: skipped or waited for, and run again, a scenario is the same run.
+
+Real time takes its time, so by default only a few short scenarios are run both
+ways; NATRIG_SLOW=1 runs all that end within five minutes of lab time.
+
+What must be equal is, at each vantage and in each direction, which packets
+came in which order. Left out are:
+- TCP: its segments, retransmissions and delayed acknowledgements are the
+  kernel's, on a clock that nobody skips; ARP likewise.
+- the moment at which a port-mapping daemon answers: it is a process of its
+  own, so its packets are compared as a row of their own.
+- ports that a kernel chose: they are random in every run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import DIRECT, USERS, Natrig
+from packets import read_packets
+
+# One user is enough here: that both can run labs is tested elsewhere.
+pytestmark = pytest.mark.parametrize("natrig", USERS[-1:], indirect=True)
+
+SLOW = os.environ.get("NATRIG_SLOW") == "1"
+FOLDERS = ("seed", "time", "rfc4787", "field")
+# A few seconds of lab time each; the last has a port-mapping daemon.
+QUICK = ("02-hard-c-no-mapping-twin", "07-relay-carries", "12-oracle-2-data", "16-oracle-6-disco")
+REAL_MAX_S = 320  # of lab time, to be waited for
+# Labs that wait at once. They sleep most of the time; a daemon that is late by
+# 250 ms is no daemon to a client, so those get more of the machine.
+AT_ONCE, AT_ONCE_WITH_DAEMON = 16, 4
+# Frames bear the time at which they passed, later than the instant that made
+# them pass by what the machine had to do: 0.1 s was seen under load.
+TOLERANCE_S = 1.0
+
+# Three claims about one NAT: {first} the pause before the answer, then {more}
+# steps, then {last} the pause before the packet that is let in, or not.
+TWO_PHASES = """\
+natrig: 1
+title: two phases of the UDP timeout, here 4 s and 9 s
+routers:
+  home-a: {{nat: easy, udp-timeout: 4s, udp-stream-timeout: 9s}}
+hosts:
+  a: {{router: home-a}}
+  c: {{}}
+steps:
+  - {{send: {{from: a, to: c, text: first}}}}
+  - {{wait: 1s}}
+{more}
+  - {{wait: {last}}}
+  - {{send: {{from: c, to: a, text: last}}}}
+order:
+  - {claim}
+"""
+ANSWER = "  - {send: {from: c, to: a, text: answer}}"
+LATER = "  - {wait: 1500ms}\n  - {send: {from: a, to: c, text: after 2 s}}"
+DIES, LIVES = "some c -> a dies at home-a", "never c -> a dies at home-a"
+PHASES = {
+    "unanswered-lives": ("", "2500ms", LIVES),
+    "unanswered-dies": ("", "3500ms", DIES),
+    "answered-at-once-lives": (ANSWER, "3500ms", LIVES),
+    "answered-at-once-dies": (ANSWER, "4500ms", DIES),
+    "used-after-2s-lives": (f"{ANSWER}\n{LATER}", "8500ms", LIVES),
+    "used-after-2s-dies": (f"{ANSWER}\n{LATER}", "9500ms", DIES),
+    "unanswered-used-after-2s-dies": (LATER, "4500ms", DIES),
+}
+
+
+def run_json(natrig: Natrig, *arguments: object) -> dict[str, dict[str, Any]]:
+    """Run scenarios and give what natrig's JSON says of each, by its name."""
+    ran = natrig.run("run", "--quiet", "--json", *arguments, timeout_s=1800)
+    assert ran.returncode in (0, 1), ran.stderr
+    return {Path(one["file"]).stem: one for one in json.loads(ran.stdout)["scenarios"]}
+
+
+def assert_all_hold(verdicts: dict[str, dict[str, Any]]) -> None:
+    """Every scenario holds."""
+    assert {name: one["verdict"] for name, one in verdicts.items()} == dict.fromkeys(
+        verdicts, "holds"
+    )
+
+
+def all_scenarios(natrig: Natrig) -> list[Path]:
+    """Name the scenarios that ought to hold."""
+    return [path for name in FOLDERS for path in sorted((natrig.scenarios / name).glob("*.y*ml"))]
+
+
+def has_daemon(path: Path) -> bool:
+    """Tell whether a scenario has a port-mapping daemon in it."""
+    return bool(re.search(r"upnp|nat-pmp|pcp", path.read_text(encoding="utf-8")))
+
+
+def run_really(natrig: Natrig, keep: str, paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Run scenarios in real time, as many at once as the machine can bear."""
+    found = {}
+    for daemon, at_once in ((False, AT_ONCE), (True, AT_ONCE_WITH_DAEMON)):
+        some = [path for path in paths if has_daemon(path) == daemon]
+        if some:
+            arguments = ("--real-time", "-j", at_once, "--keep", keep, *some)
+            found.update(run_json(natrig, *arguments))
+    return found
+
+
+# --- the same in both modes -----------------------------------------------------
+
+
+def test_real_time_is_the_same_run(lab: Natrig) -> None:
+    """Verdicts, outcomes, paths, and every packet at every vantage."""
+    paths = all_scenarios(lab)
+    if not SLOW:
+        paths = [path for path in paths if path.stem in QUICK]
+    skipped = run_json(lab, "--keep", "skipped", *paths)
+    paths = [path for path in paths if skipped[path.stem]["lab"]["lab_s"] <= REAL_MAX_S]
+    real = run_really(lab, "real", paths)
+    assert len(real) == len(paths) >= len(QUICK)
+    for name, one in real.items():
+        assert outcomes(one) == outcomes(skipped[name]), name
+        assert_same_replies(name, skipped[name], one)
+        assert_same_packets(name, lab.work / "skipped", lab.work / "real")
+
+
+def outcomes(one: dict[str, Any]) -> list[Any]:
+    """Give what a run says that does not depend on the clock."""
+    steps = [(step["text"], step["got"], step["path"], step["holds"]) for step in one["steps"]]
+    return [one["verdict"], steps, [(order["statement"], order["holds"]) for order in one["order"]]]
+
+
+def assert_same_replies(name: str, skipped: dict[str, Any], real: dict[str, Any]) -> None:
+    """The first reply to each ping came after the same time."""
+    for one, other in zip(skipped["steps"], real["steps"]):
+        times = (one["first_reply_ms"], other["first_reply_ms"])
+        assert (times[0] is None) == (times[1] is None), (name, one["text"], times)
+        if None not in times:
+            assert abs(times[0] - times[1]) <= TOLERANCE_S * 1000, (name, one["text"], times)
+
+
+def rows(path: Path) -> dict[tuple[str, bool, bool], list[Any]]:
+    """Give a recording's packets by vantage and direction, the daemons' apart."""
+    found = defaultdict(list)
+    for packet in read_packets(path):
+        portmap = packet.kind.startswith(("nat-pmp", "ssdp"))
+        found[packet.vantage, packet.outward, portmap].append(packet)
+    return found
+
+
+def assert_same_packets(name: str, one: Path, other: Path) -> None:
+    """The same packets in the same order at each vantage, at about the same time."""
+    ours, theirs = rows(one / f"{name}.pcapng"), rows(other / f"{name}.pcapng")
+    assert ours.keys() == theirs.keys(), name
+    for place, packets in ours.items():
+        for number, (here, there) in enumerate(itertools.zip_longest(packets, theirs[place])):
+            assert here and there, (name, place, f"{number} packets, then", here or there)
+            assert here.what == there.what, (name, place, number, here, there)
+            assert abs(here.time_s - there.time_s) <= TOLERANCE_S, (name, place, here, there)
+
+
+def test_the_two_phases_of_the_udp_timeout(lab: Natrig) -> None:
+    """The kernel's 2 s are real ones, and come out the same where they are skipped."""
+    paths = [
+        lab.write(TWO_PHASES.format(more=more, last=last, claim=claim), f"{name}.yaml")
+        for name, (more, last, claim) in PHASES.items()
+    ]
+    assert_all_hold(run_json(lab, *paths))
+    assert_all_hold(run_really(lab, "real", paths))
+
+
+# --- real time, and what skipping saves ------------------------------------------
+
+
+def test_real_time_is_waited_for(lab: Natrig) -> None:
+    """--real-time takes at least the lab's time, and says so."""
+    path = lab.write(DIRECT.replace("order:", "  - {wait: 3s}\norder:"))
+    (one,) = run_json(lab, "--real-time", path).values()
+    assert one["verdict"] == "holds"
+    assert not one["lab"]["skipped"]
+    assert one["lab"]["wall_ms"] >= one["lab"]["lab_s"] * 1000 >= 3000
+
+
+def test_idle_time_is_skipped(lab: Natrig) -> None:
+    """An hour does not take one, and the recording is an hour long."""
+    path = lab.write(DIRECT.replace("order:", "  - {wait: 1h}\norder:"))
+    (one,) = run_json(lab, "--keep", "kept", path).values()
+    assert one["lab"]["skipped"]
+    assert one["lab"]["lab_s"] > 3600
+    assert one["lab"]["wall_ms"] < 1000 * one["lab"]["lab_s"] / 10
+    last = read_packets(lab.work / "kept" / "scenario.pcapng")[-1]
+    assert last.time_s < one["lab"]["lab_s"] + TOLERANCE_S
+
+
+def test_instants_have_no_length(lab: Natrig) -> None:
+    """Lab time stands still while packets are under way: 3 s are 3 s."""
+    path = lab.write(DIRECT.replace("order:", "  - {wait: 3s}\n  - {wait: 500ms}\norder:"))
+    for mode in ([], ["--real-time"]):
+        (one,) = run_json(lab, *mode, path).values()
+        assert [step["lab_ms"] for step in one["steps"][-2:]] == [3000, 500]
+
+
+# --- same seed, same run ----------------------------------------------------------
+
+
+def test_same_seed_same_ladder(lab: Natrig) -> None:
+    """Two runs of each scenario differ in ports that a kernel chose, and in nothing else."""
+    paths = all_scenarios(lab)
+    first = run_json(lab, "--keep", "first", *paths)
+    second = run_json(lab, "--keep", "second", *paths)
+    for path in paths:
+        name = path.stem
+        assert outcomes(first[name]) == outcomes(second[name]), name
+        assert_same_packets(name, lab.work / "first", lab.work / "second")
+        assert ladder(lab, f"first/{name}.pcapng") == ladder(lab, f"second/{name}.pcapng"), name
+
+
+def ladder(natrig: Natrig, recording: str) -> list[str]:
+    """Give the rungs that natrig show draws: no times, frames, or random ports."""
+    ran = natrig.run("show", "--width", 1000, recording)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    rungs = [re.sub(r"^ *\d+ +\d+\.\d+", "", line) for line in ran.stdout.splitlines()]
+    rungs = [re.sub(r"\(frames? [\d, ]+\)|\b\d+ (s|ms|us)\b", "", rung) for rung in rungs]
+    rungs = [re.sub(r"\b(?!41641\b)\d{4,5}\b", "*", rung) for rung in rungs]
+    return [rung for rung in rungs if not rung.endswith("portmap")]
+
+
+def test_another_seed_is_another_run(lab: Natrig) -> None:
+    """What is random in the model comes from the scenario's seed."""
+    paths = [
+        lab.write(f"seed: {seed}\n{DIRECT}", f"{name}.yaml")
+        for name, seed in (("one", 1), ("same", 1), ("other", 2))
+    ]
+    run_json(lab, "--keep", "kept", *paths)
+    keys = [disco_keys(lab.work / "kept" / f"{path.stem}.pcapng") for path in paths]
+    assert keys[0] == keys[1]
+    assert keys[0].isdisjoint(keys[2])
+
+
+def disco_keys(path: Path) -> set[bytes]:
+    """Give the senders' keys that a recording's DISCO messages begin with."""
+    magic = b"TS\xf0\x9f\x92\xac"
+    return {part[:32] for part in path.read_bytes().split(magic)[1:]}
+
+
+@pytest.mark.parametrize(
+    "name", ["seed/01-easy-both", "seed/16-oracle-6-disco", "time/07-upnp-daemon-restart"]
+)
+def test_no_flake(lab: Natrig, name: str) -> None:
+    """The same scenario over and over; the last two have a port-mapping daemon."""
+    path = lab.scenarios / f"{name}.yaml"
+    runs = 200 if SLOW else 25
+    ran = lab.run("run", "--quiet", "--json", "-j", 2, *[path] * runs, timeout_s=1800)
+    verdicts = json.loads(ran.stdout)["scenarios"]
+    assert len(verdicts) == runs
+    assert different(verdicts) == {}, f"of {runs} runs"
+
+
+def different(verdicts: Sequence[dict[str, Any]]) -> dict[int, list[Any]]:
+    """Give the runs whose outcome is not that of the first, or that fall short."""
+    usual = outcomes(verdicts[0])
+    return {
+        number: outcomes(one)
+        for number, one in enumerate(verdicts)
+        if one["verdict"] != "holds" or outcomes(one) != usual
+    }

@@ -26,6 +26,8 @@ int cmd_check_scenario(int argc, char **argv);
 int cmd_shell(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
+int cmd_nat(int argc, char **argv);
+int cmd_lab(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
@@ -43,6 +45,12 @@ int bad_option(const char *verb, char **argv, const struct option *options);
 bool want_colour(FILE *out);
 /* Of the terminal, $COLUMNS, or 80; 0 where OUT is no terminal. */
 unsigned columns_of(FILE *out);
+
+/* The preset that this is, or NULL (cmd_nat.c). */
+const char *nat_name(const struct nat *nat);
+/* "easy: eim, apdf, ports preserve" into TEXT, which is returned. */
+#define NAT_WORDS_BYTES 128
+const char *nat_words(const struct nat *nat, char text[static NAT_WORDS_BYTES]);
 
 /* All scenarios under the paths given: files as they are, folders searched for
  * *.yaml and *.yml, sorted. */

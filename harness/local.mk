@@ -41,6 +41,7 @@ natrig_SOURCES = harness/main.c \
 	harness/commands.c harness/commands.h \
 	harness/cmd_run.c harness/cmd_files.c harness/cmd_inside.c \
 	harness/cmd_doctor.c harness/cmd_probe.c \
+	harness/cmd_lab.c harness/cmd_nat.c \
 	harness/bench.c harness/bench.h harness/bench_lab.c harness/bench_run.c
 natrig_LDADD = $(harness_libs) -lm
 

@@ -25,6 +25,8 @@ static const struct command commands[] = {
 	{"shell", cmd_shell, "build a lab and open a shell in a host"},
 	{"exec", cmd_exec, "run a command in a host of a lab"},
 	{"probe", cmd_probe, "say what NAT a host is behind"},
+	{"nat", cmd_nat, "list and show the NATs that routers can be"},
+	{"lab", cmd_lab, "draw a scenario's lab"},
 	{"doctor", cmd_doctor, "say what this machine can run"},
 	{"bench", cmd_bench, "measure natrig itself"},
 	{0}};

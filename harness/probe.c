@@ -102,6 +102,9 @@ struct exchange *probe_ask(struct probe *p, unsigned port, struct endpoint to)
 }
 
 static void note(struct probe_finding *f, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+static void note(struct probe_finding *f, const char *format, va_list args)
 {
 	vsnprintf(f->note, sizeof(f->note), format, args);
 }

@@ -204,10 +204,8 @@ void engine_fragment_first(struct engine *e, const struct datagram *d,
 	f->new_dst = engine_get32(e->out + 16);
 	/* Those for the router itself are lost: nobody waits for them here. */
 	for (w = f->first; w; w = w->next) {
-		if (!engine_parse(w->data, w->size_bytes, &later))
-			continue;
-		later.from = d->from;
-		follow(e, f, &later);
+		if (engine_parse(w->data, w->size_bytes, &later))
+			follow(e, f, &later);
 	}
 	forget_waiting(e, f);
 }

@@ -155,7 +155,7 @@ fail:
 	return NULL;
 }
 
-int lab_new(const struct lab_plan *plan, struct lab **out, struct err *err)
+int lab_sketch(const struct lab_plan *plan, struct lab **out, struct err *err)
 {
 	struct lab *lab;
 	int code = lab_plan_check(plan, err);
@@ -166,10 +166,24 @@ int lab_new(const struct lab_plan *plan, struct lab **out, struct err *err)
 	if (!lab)
 		return err_set(err, ENOMEM, "no memory for a lab of %u nodes",
 			       plan->count);
-	raise_descriptor_limit(plan);
 	code = lab_plan_addresses(lab, err);
-	if (!code)
-		code = open_own(lab, err);
+	if (code) {
+		lab_free(lab);
+		return code;
+	}
+	*out = lab;
+	return 0;
+}
+
+int lab_new(const struct lab_plan *plan, struct lab **out, struct err *err)
+{
+	struct lab *lab;
+	int code = lab_sketch(plan, &lab, err);
+
+	if (code)
+		return code;
+	raise_descriptor_limit(plan);
+	code = open_own(lab, err);
 	if (!code)
 		code = lab_build(lab, err);
 	if (lab->own->home_ns_fd >= 0)

@@ -67,6 +67,8 @@ struct lab {
 };
 
 int lab_new(const struct lab_plan *plan, struct lab **lab, struct err *err);
+/* Checked, with addresses given, and nothing built: to look at, and to free. */
+int lab_sketch(const struct lab_plan *plan, struct lab **lab, struct err *err);
 /* Ends the daemons, drops the namespaces; NULL is legal. */
 void lab_free(struct lab *lab);
 

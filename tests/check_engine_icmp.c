@@ -391,6 +391,17 @@ START_TEST(error_about_another_mapping)
 		give(ENGINE_WAN, error,
 		     make_error(3, 3, hop, POOL1, quoted, size_bytes, error)),
 		ENGINE_DROPPED);
+	/* And one to another address than the quoted packet came from. */
+	config.mapping = ENGINE_EI;
+	config.paired_pooling = true;
+	config.pool_count = 2;
+	world_engine(&config);
+	size_bytes = make_udp(leaves(inside, server), server, quoted);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(give(ENGINE_WAN, error,
+				      make_error(3, 3, hop, POOL1 + i, quoted,
+						 size_bytes, error)),
+				 i ? ENGINE_DROPPED : ENGINE_FORWARDED);
 }
 END_TEST
 

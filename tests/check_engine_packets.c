@@ -149,6 +149,7 @@ START_TEST(hops_run_out)
 		ck_assert_uint_eq(p->icmp_type, 11);
 		ck_assert_uint_eq(p->icmp_code, 0);
 		ck_assert_uint_eq(p->src.ip, ROUTER);
+		ck_assert_uint_eq(p->ttl, 64);
 		ck_assert_uint_eq(p->dst.ip, HOST1);
 		/* It never went through, so nothing is mapped. */
 		ck_assert_uint_eq(stats().mappings, 0);
@@ -377,6 +378,10 @@ START_TEST(malformed_tcp)
 	ck_assert_int_eq(change(packet, size_bytes, 32, 0x50),
 			 ENGINE_FORWARDED);
 	ck_assert_int_eq(change(packet, size_bytes, 3, 39), ENGINE_DROPPED);
+	/* Nor do they ride on a session. */
+	for (unsigned i = 0; i < sizeof(flags); i++)
+		ck_assert_int_eq(give_tcp(ENGINE_LAN, inside, server, flags[i]),
+				 ENGINE_DROPPED);
 }
 END_TEST
 

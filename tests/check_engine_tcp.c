@@ -92,6 +92,10 @@ START_TEST(endpoints_used_again)
 	in(RST);
 	out(SYN);
 	lasts(240);
+	in(ACK); /* of the old one: opens nothing */
+	lasts(240);
+	in(RST);
+	out(SYN);
 	in(SYN | ACK);
 	lasts(240);
 	out(ACK);
@@ -251,6 +255,8 @@ END_TEST
 START_TEST(rejected_with_rst)
 {
 	const struct packet *p = &w.out[0].packet;
+	uint8_t packet[PACKET_MAX];
+	size_t size_bytes;
 
 	reject();
 	ck_assert_int_eq(give_tcp(ENGINE_WAN, server, outside, ACK),
@@ -264,9 +270,14 @@ START_TEST(rejected_with_rst)
 			 ENGINE_REJECTED);
 	ck_assert_uint_eq(p->tcp_flags, RST | ACK);
 	ck_assert_uint_eq(p->tcp_ack, 0x01020304 + 6);
+	/* With four of the five in a longer header. */
+	size_bytes = make_tcp(server, outside, FIN, packet);
+	packet[32] = 0x60;
+	ck_assert_int_eq(give(ENGINE_WAN, packet, size_bytes), ENGINE_REJECTED);
+	ck_assert_uint_eq(p->tcp_ack, 0x01020304 + 2);
 	ck_assert_int_eq(give_tcp(ENGINE_WAN, server, outside, RST),
 			 ENGINE_DROPPED);
-	ck_assert_uint_eq(stats().rejected, 2);
+	ck_assert_uint_eq(stats().rejected, 3);
 }
 END_TEST
 

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libharness.a
 libharness_a_SOURCES = \
 	harness/actions.c harness/actions.h \
+	harness/certify.c harness/certify.h harness/certify_table.c \
 	harness/conn.c harness/conn.h \
 	harness/driver.c harness/driver.h harness/driver_private.h \
 	harness/driver_actor.c harness/driver_client.c \
@@ -107,10 +108,11 @@ tests_fuzz_replay_scenario_LDADD = $(harness_libs)
 
 # The probe.
 if HAVE_CHECK
-check_PROGRAMS += tests/check_probe
+check_PROGRAMS += tests/check_probe tests/check_certify
 endif
 tests_check_probe_SOURCES = tests/check_probe.c \
 	tests/check_probe_world.c tests/check_probe_world.h
+tests_check_certify_LDADD = $(harness_libs) $(CHECK_LIBS)
 tests_check_probe_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_probe

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "harness/pool_worker.h"
 
+#include "harness/certify.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -94,6 +96,25 @@ static int open_recording(const struct pool_job *job, struct err *err)
 	return fd;
 }
 
+/* A lab whose routers are not what was asked for shows nothing. */
+static void add_certificate(const struct scenario *s, int interrupt_fd,
+			    json_t *result)
+{
+	json_t *certificate, *verdict = json_object_get(result, "verdict");
+	struct err err = {0};
+	unsigned lies;
+
+	if (certify_scenario(s, interrupt_fd, &certificate, &lies, &err)) {
+		json_object_set_new(result, "error", json_string(err.text));
+		json_string_set(verdict, verdict_name(VERDICT_COULD_NOT_RUN));
+		return;
+	}
+	json_object_set_new(result, "certificate", certificate);
+	if (lies && !strcmp(json_string_value(verdict),
+			    verdict_name(VERDICT_HOLDS)))
+		json_string_set(verdict, verdict_name(VERDICT_FALLS_SHORT));
+}
+
 static json_t *run_job(struct pool_worker *w, unsigned index, int interrupt_fd)
 {
 	const struct pool_job *job = &w->config->jobs[index];
@@ -115,6 +136,8 @@ static json_t *run_job(struct pool_worker *w, unsigned index, int interrupt_fd)
 				       job->scenario->title, "no memory");
 	else
 		json = result_to_json(job->scenario, &result);
+	if (json && w->config->certify && !result.interrupted)
+		add_certificate(job->scenario, interrupt_fd, json);
 	if (json && job->recording[0])
 		json_object_set_new(json, "recording",
 				    json_string(job->recording));

@@ -26,6 +26,25 @@ int report_json(json_t *results, FILE *out)
 	return ret || ferror(out) ? -1 : 0;
 }
 
+/* Calls FN for each way in which a router is not what was asked for. */
+static void each_lie(const json_t *result,
+		     void (*fn)(FILE *out, const char *line), FILE *out)
+{
+	char line[512];
+	size_t i, k;
+	json_t *router, *lie;
+
+	json_array_foreach(json_object_get(result, "certificate"), i, router)
+		json_array_foreach(json_object_get(router, "lies"), k, lie) {
+			snprintf(line, sizeof(line),
+				 "%s: router %s is not what was asked for: %s",
+				 text_of(result, "file"),
+				 text_of(router, "router"),
+				 json_string_value(lie));
+			fn(out, line);
+		}
+}
+
 /* Calls FN for each line that says why a result does not hold. */
 static void each_reason(const json_t *result,
 			void (*fn)(FILE *out, const char *line), FILE *out)
@@ -55,6 +74,7 @@ static void each_reason(const json_t *result,
 				 text_of(item, "why"));
 			fn(out, line);
 		}
+	each_lie(result, fn, out);
 }
 
 /* --- JUnit --------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "harness/report.h"
 
+#include "harness/certify.h"
+
 #include <string.h>
 
 #define INDENT 4
@@ -191,6 +193,8 @@ void report_text(const json_t *result, const struct report_style *style,
 		print_items(&p, result, "steps", true);
 		print_items(&p, result, "order", false);
 	}
+	certify_text(json_object_get(result, "certificate"), INDENT,
+		     style->detail, out);
 	if (dropped)
 		fprintf(out, "%*sthe recorder lost %lld packets, so nothing is "
 			     "proved\n", INDENT, "", (long long)dropped);

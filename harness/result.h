@@ -8,7 +8,8 @@
  *  "first_reply_ms","lab_ms","why","frames":[...]}],
  *  "order":[{"statement","line","column","holds","why","frames":[...]}],
  *  "lab":{"up_ms","recorder_up_ms","down_ms","wall_ms","lab_s","skipped",
- *  "received","recorded","dropped"},"recording"}
+ *  "received","recorded","dropped"},"recording",
+ *  "certificate":[...] as in certify.h, where it was asked for}
  */
 #ifndef NATRIG_HARNESS_RESULT_H
 #define NATRIG_HARNESS_RESULT_H

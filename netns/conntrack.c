@@ -35,17 +35,24 @@
 /* Questions in one message: their answers must fit into a socket's buffer. */
 #define ASK_AT_ONCE 64
 
+/*
+ * The kernel's own 2 s are real ones, so they are counted here. A flow that is
+ * so old gets the first mark, and the ruleset turns it into the second with
+ * the next packet that finds it answered (nat_rules.c), as the kernel would
+ * have made it assured.
+ */
+enum { MARK_OLD = 1, MARK_STREAM = 2 };
+
 struct flow {
 	uint32_t id;
 	uint64_t packets;
 	uint64_t left_us;	/* exact, at the last call's end */
 	uint64_t age_us;	/* lab time since it was first seen */
-	bool stream;		/* we gave it the stream timeout */
 };
 
 /* One entry as the kernel tells it. */
 struct entry {
-	uint32_t id, status, timeout_s;
+	uint32_t id, status, timeout_s, mark;
 	uint64_t packets;
 	uint8_t proto;
 	unsigned tuple_bytes;
@@ -217,6 +224,9 @@ static void read_attr(const struct nlattr *attr, struct entry *e)
 	case CTA_TIMEOUT:
 		e->timeout_s = ntohl(mnl_attr_get_u32(attr));
 		break;
+	case CTA_MARK:
+		e->mark = ntohl(mnl_attr_get_u32(attr));
+		break;
 	case CTA_ID:
 		e->id = mnl_attr_get_u32(attr);
 		break;
@@ -373,7 +383,7 @@ static void put_delete(struct conntrack *ct, const struct entry *e)
 }
 
 static void put_timeout(struct conntrack *ct, const struct entry *e,
-			uint32_t seconds, bool assure)
+			uint32_t seconds, bool grown_old)
 {
 	struct nlmsghdr *nlh = begin(&ct->change, "age a flow",
 				     IPCTNL_MSG_CT_NEW, 0);
@@ -382,7 +392,9 @@ static void put_timeout(struct conntrack *ct, const struct entry *e,
 		return;
 	put_entry(nlh, e);
 	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(seconds));
-	if (assure)
+	if (grown_old)
+		mnl_attr_put_u32(nlh, CTA_MARK, htonl(MARK_OLD));
+	if (e->mark == MARK_STREAM && !(e->status & IPS_ASSURED))
 		mnl_attr_put_u32(nlh, CTA_STATUS,
 				 htonl(e->status | IPS_ASSURED));
 	netlink_end(&ct->change);
@@ -429,21 +441,15 @@ static struct flow look(const struct conntrack *ct, const struct entry *e,
 	const struct flow *old = find_flow(ct, e->id);
 	struct flow now = {.id = e->id, .packets = e->packets};
 
-	if (old) {
-		now.stream = old->stream;
+	if (old)
 		now.age_us = old->age_us + elapsed_us;
-	}
 	if (old && old->packets == e->packets) {
 		now.left_us = old->left_us > elapsed_us
 				      ? old->left_us - elapsed_us : 0;
 		return now;
 	}
 	now.left_us = whole_left_us(e, timeouts);
-	/* The kernel's 2 s are real ones; the lab's may have been skipped. */
-	if (e->proto == IPPROTO_UDP && (e->status & IPS_SEEN_REPLY) &&
-	    !(e->status & IPS_ASSURED) && old && old->age_us >= STREAM_AFTER_US)
-		now.stream = true;
-	if (now.stream && e->proto == IPPROTO_UDP)
+	if (e->proto == IPPROTO_UDP && e->mark == MARK_STREAM)
 		now.left_us = timeouts->udp_stream_s * SECOND_US;
 	return now;
 }
@@ -452,7 +458,6 @@ static struct flow look(const struct conntrack *ct, const struct entry *e,
 static bool age_one(struct conntrack *ct, const struct entry *e,
 		    struct flow *flow, uint64_t us)
 {
-	bool assure = flow->stream && !(e->status & IPS_ASSURED);
 	uint32_t seconds;
 
 	if (flow->left_us <= us) {
@@ -463,9 +468,10 @@ static bool age_one(struct conntrack *ct, const struct entry *e,
 	flow->age_us += us;
 	seconds = (uint32_t)((flow->left_us + SECOND_US - 1) / SECOND_US);
 	/* Where nothing was skipped the kernel has counted for itself. */
-	if (us || assure) {
-		put_timeout(ct, e, seconds, assure);
-	}
+	if (us)
+		put_timeout(ct, e, seconds,
+			    e->proto == IPPROTO_UDP && !e->mark &&
+				    flow->age_us >= STREAM_AFTER_US);
 	return true;
 }
 

@@ -242,12 +242,28 @@ static void put_learn(struct rules *r)
 	       "		type filter hook postrouting priority srcnat + 10; policy accept;\n"
 	       "		iifname != \"%s\" accept\n"
 	       "		meta l4proto != udp accept\n"
-	       "		ct status assured goto learn_stream\n",
+	       "		ct status assured goto learn_stream\n"
+	       "		ct mark 2 goto learn_stream\n",
 	    r->place->lan);
 	put_contacted(r, nat->udp_timeout_s);
 	put(r, "		udp sport . ip saddr @steady accept\n");
 	put_notes(r, nat->udp_timeout_s);
 	put(r, "	}\n");
+}
+
+/*
+ * Where time is skipped, conntrack.c marks a UDP flow that is two seconds old
+ * with 1. The packet that then finds it answered makes it a stream: any from
+ * where the first came, and the second answer.
+ */
+static void put_streams(struct rules *r)
+{
+	put(r, "	chain streams {\n"
+	       "		type filter hook prerouting priority mangle; policy accept;\n"
+	       "		meta l4proto != udp accept\n"
+	       "		ct mark 1 ct direction original ct status seen-reply ct mark set 2\n"
+	       "		ct mark 1 ct reply packets > 1 ct mark set 2\n"
+	       "	}\n");
 }
 
 static void put_steady(struct rules *r)
@@ -305,6 +321,7 @@ int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text
 	put_dstnat(&r);
 	put_srcnat(&r);
 	put_learn(&r);
+	put_streams(&r);
 	put(&r, "}\n");
 	if (place->portmap)
 		put_portmap(&r);

@@ -18,7 +18,7 @@ fuzzers: libharness.a libcaptures.a libnetns.a libwire.a
 # Lines covered, a layer a line, after whatever ran in this build directory:
 # ../configure --enable-coverage && make check coverage
 coverage:
-	gcovr --root $(srcdir) --csv . | awk -F, ' \
+	gcovr --root $(srcdir) --csv - . | awk -F, ' \
 		NR > 1 && $$1 !~ /^tests/ { \
 			split($$1, part, "/"); layer = part[1]; \
 			lines[layer] += $$2; hit[layer] += $$3; \
@@ -32,5 +32,5 @@ coverage:
 
 EXTRA_DIST += tests/conftest.py tests/helpers.py tests/test_clean.py \
 	tests/test_cli.py tests/test_doctor.py tests/test_exec.py \
-	tests/test_probe.py \
+	tests/packets.py tests/test_probe.py tests/test_time.py \
 	tests/test_run.py tests/test_verify_show.py tests/valgrind.supp

@@ -289,6 +289,41 @@ def test_each_verb_has_help(natrig: Natrig, verb: str) -> None:
     assert max(map(len, ran.stdout.splitlines())) <= 80
 
 
+# --- certification ----------------------------------------------------------
+
+REQUIREMENTS = {f"RFC 4787 REQ-{number}" for number in range(1, 15)}
+
+
+def test_every_router_is_certified(lab: Natrig) -> None:
+    """Each router measures what was asked for; each requirement has a line."""
+    ran = lab.run("run", "--certify", "--json", lab.write(LAB))
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    (result,) = json.loads(ran.stdout)["scenarios"]
+    assert result["verdict"] == "holds"
+    told = {one["router"]: one for one in result["certificate"]}
+    assert set(told) == {f"home-{host}" for host in (*HOSTS, "g", "h")}
+    for router in told.values():
+        assert router["lies"] == [], router["router"]
+    states = {
+        name: {line["requirement"]: line["state"] for line in router["lines"]}
+        for name, router in told.items()
+    }
+    assert set(states["home-a"]) >= REQUIREMENTS
+    assert states["home-a"]["RFC 4787 REQ-1"] == "met"
+    assert states["home-d"]["RFC 4787 REQ-1"] == "broken-as-asked"
+    assert states["home-e"]["RFC 4787 REQ-9"] == "met"
+    assert states["home-g"] == {"UDP": "broken-as-asked"}
+
+
+def test_certificates_fit_80_columns(lab: Natrig) -> None:
+    """A table for each router, in words."""
+    ran = lab.run("run", "--certify", lab.write(LAB))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "router home-d is what was asked for" in ran.stdout
+    table = ran.stdout[ran.stdout.index("router home-a") :]
+    assert max(map(len, table.splitlines())) <= 80
+
+
 # --- nat and lab -----------------------------------------------------------
 
 

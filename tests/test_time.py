@@ -47,36 +47,42 @@ AT_ONCE, AT_ONCE_WITH_DAEMON = 16, 4
 TOLERANCE_S = 1.0
 NET_UNREACHABLE = "icmp.3.0"
 
-# A packet from inside, after 1 s MORE, and LAST later one from outside, which is
+# A packet from inside and the STEPS after it; LAST later one from outside, which is
 # let in or not.
 TWO_PHASES = """\
 natrig: 1
 title: two phases of the UDP timeout, here 4 s and 9 s
 routers:
-  home-a: {{nat: easy, udp-timeout: 4s, udp-stream-timeout: 9s}}
+  home-a: {{nat: {nat}, udp-timeout: 4s, udp-stream-timeout: 9s}}
 hosts:
   a: {{router: home-a}}
   c: {{}}
+  d: {{}}
 steps:
   - {{send: {{from: a, to: c, text: first}}}}
-  - {{wait: 1s}}
-{more}
-  - {{wait: {last}}}
-  - {{send: {{from: c, to: a, text: last}}}}
+{steps}  - {{wait: {last}}}
+  - {{send: {{from: {sender}, to: a, text: last}}}}
 order:
-  - {claim}
+  - {claim} {sender} -> a dies at home-a
 """
-ANSWER = "  - {send: {from: c, to: a, text: answer}}"
-LATER = "  - {wait: 1500ms}\n  - {send: {from: a, to: c, text: after 2 s}}"
-DIES, LIVES = "some c -> a dies at home-a", "never c -> a dies at home-a"
+ANSWER = "  - {send: {from: c, to: a, text: answer}}\n"
+MORE = "  - {send: {from: a, to: c, text: more}}\n"
+SHORT = "  - {wait: 1s}\n"
+LONG = "  - {wait: 2500ms}\n"
+# The steps, LAST, and whether the kernel in its own time lets the last one in: from C,
+# and through a full cone, which counts from the last packet that went out, from D.
 PHASES = {
-    "unanswered-lives": ("", "2500ms", LIVES),
-    "unanswered-dies": ("", "3500ms", DIES),
-    "answered-at-once-lives": (ANSWER, "3500ms", LIVES),
-    "answered-at-once-dies": (ANSWER, "4500ms", DIES),
-    "used-after-2s-lives": (f"{ANSWER}\n{LATER}", "8500ms", LIVES),
-    "used-after-2s-dies": (f"{ANSWER}\n{LATER}", "9500ms", DIES),
-    "unanswered-used-after-2s-dies": (LATER, "4500ms", DIES),
+    "unanswered-29": ("", "3500ms", True, True),
+    "unanswered-31": ("", "4500ms", False, False),
+    "unanswered-twice": (LONG + MORE, "4500ms", False, False),
+    "answered-early-29": (SHORT + ANSWER, "3500ms", True, False),
+    "answered-early-31": (SHORT + ANSWER, "4500ms", False, False),
+    "answered-late": (LONG + ANSWER, "4500ms", False, False),
+    "answered-late-twice": (LONG + ANSWER + ANSWER, "8500ms", True, False),
+    "answered-after-more": (LONG + MORE + ANSWER, "4500ms", False, False),
+    "answered-late-and-more": (LONG + ANSWER + MORE, "8500ms", True, True),
+    "stream-119": (SHORT + ANSWER + LONG + MORE, "8500ms", True, True),
+    "stream-121": (SHORT + ANSWER + LONG + MORE, "9500ms", False, False),
 }
 
 
@@ -176,14 +182,19 @@ def assert_same_packets(
             assert abs(here.time_s - there.time_s) <= TOLERANCE_S, (name, place, here, there)
 
 
-def test_the_two_phases_of_the_udp_timeout(lab: Natrig) -> None:
-    """The kernel's 2 s are real ones, and come out the same where they are skipped."""
-    paths = [
-        lab.write(TWO_PHASES.format(more=more, last=last, claim=claim), f"{name}.yaml")
-        for name, (more, last, claim) in PHASES.items()
-    ]
-    assert_all_hold(run_json(lab, *paths))
+@pytest.mark.parametrize(("nat", "sender"), [("easy", "c"), ("full-cone", "d")])
+def test_the_two_phases_of_the_udp_timeout(lab: Natrig, nat: str, sender: str) -> None:
+    """The kernel's 2 s are real ones, and come out the same where they are skipped.
+
+    What a full cone has learnt of a port lasts as long, for any sender.
+    """
+    paths = []
+    for name, (steps, last, *lives) in PHASES.items():
+        claim = "never" if lives[nat == "full-cone"] else "some"
+        text = TWO_PHASES.format(nat=nat, sender=sender, steps=steps, last=last, claim=claim)
+        paths.append(lab.write(text, f"{name}.yaml"))
     assert_all_hold(run_really(lab, "real", paths))
+    assert_all_hold(run_json(lab, *paths))
 
 
 # --- real time, and what skipping saves ------------------------------------------

@@ -11,7 +11,7 @@ libharness_a_SOURCES = \
 	harness/pool.c harness/pool.h \
 	harness/pool_worker.c harness/pool_worker.h \
 	harness/probe.c harness/probe.h harness/probe_private.h \
-	harness/probe_ask.c harness/probe_time.c \
+	harness/probe_ask.c harness/probe_ports.c harness/probe_time.c \
 	harness/probe_io.c harness/probe_io.h \
 	harness/probe_report.c harness/probe_report.h \
 	harness/raw.c harness/raw.h \
@@ -111,6 +111,7 @@ if HAVE_CHECK
 check_PROGRAMS += tests/check_probe tests/check_certify
 endif
 tests_check_probe_SOURCES = tests/check_probe.c \
+	tests/check_probe_engine.c tests/check_probe_engine.h \
 	tests/check_probe_world.c tests/check_probe_world.h
 tests_check_certify_LDADD = $(harness_libs) $(CHECK_LIBS)
 tests_check_probe_LDADD = $(harness_libs) $(CHECK_LIBS)

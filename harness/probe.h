@@ -26,7 +26,7 @@
 
 struct probe_config {
 	struct endpoint server; /* STUN; of RFC 5780 if all is to be found */
-	uint32_t ip;	  /* this host's own, as packets to the server have it */
+	uint32_t ip;	  /* this host's own, towards the server */
 	uint32_t peer_ip; /* of the second host; 0: there is none */
 	/* Local UDP ports. Not evenly spaced: see the port samples. */
 	uint16_t ports[PROBE_PORTS];

@@ -3,15 +3,13 @@
 #include "harness/probe_private.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-static bool has_peer(const struct probe *p)
+bool probe_has_peer(const struct probe *p)
 {
 	return p->config.peer_ip;
 }
 
-/* True (and says why) where ITEM needs the server's second address. */
-static bool lacks_other(struct probe *p, enum probe_item item)
+bool probe_lacks_other(struct probe *p, enum probe_item item)
 {
 	if (p->report.other.ip)
 		return false;
@@ -20,8 +18,7 @@ static bool lacks_other(struct probe *p, enum probe_item item)
 	return true;
 }
 
-/* "it answers with error 420" and the like, of an exchange without address. */
-static const char *failure(const struct exchange *e, char text[static 80])
+const char *probe_failure(const struct exchange *e, char text[static 80])
 {
 	if (!e->answered)
 		return "no answer";
@@ -64,7 +61,7 @@ static bool hello_finish(struct probe *p)
 		for (unsigned i = 0; i < PROBE_ITEMS; i++)
 			if (e->answered)
 				probe_unknown(p, i, "%s: %s", server,
-					      failure(e, why));
+					      probe_failure(e, why));
 			else
 				probe_unknown(p, i, "%s does not answer: UDP "
 					      "is blocked, or no STUN server "
@@ -92,7 +89,7 @@ static void mapping_start(struct probe *p)
 		probe_found(p, PROBE_MAPPING, PROBE_UNTRANSLATED);
 		return;
 	}
-	if (lacks_other(p, PROBE_MAPPING))
+	if (probe_lacks_other(p, PROBE_MAPPING))
 		return;
 	probe_ask(p, HELLO_PORT, probe_corner(p, false, true));
 	probe_ask(p, HELLO_PORT, probe_corner(p, true, false));
@@ -136,10 +133,9 @@ static bool mapping_finish(struct probe *p)
 		return false;
 	if (!probe_mapped(&e[FRESH]))
 		probe_unknown(p, PROBE_MAPPING, "the server's other address: "
-			      "%s", failure(&e[FRESH], why));
+			      "%s", probe_failure(&e[FRESH], why));
 	else if (same_mapping(&e[OTHER_IP], first) &&
-		 same_mapping(&e[OPPOSITE], first) &&
-		 same_mapping(&e[OTHER_PORT], first))
+		 same_mapping(&e[OPPOSITE], first))
 		probe_found(p, PROBE_MAPPING, PROBE_EI);
 	else if (same_mapping(&e[OTHER_PORT], first))
 		tell_mapping(p, PROBE_AD, &e[OTHER_IP]);
@@ -157,7 +153,7 @@ static void filtering_start(struct probe *p)
 {
 	unsigned port;
 
-	if (lacks_other(p, PROBE_FILTERING))
+	if (probe_lacks_other(p, PROBE_FILTERING))
 		return;
 	if (!p->phase) {
 		p->scratch_port = probe_take_port(p);
@@ -180,10 +176,10 @@ static bool filtering_finish(struct probe *p)
 	if (!p->phase && probe_mapped(e))
 		return true;
 	if (!p->phase)
-		probe_unknown(p, PROBE_FILTERING, "%s", failure(e, why));
+		probe_unknown(p, PROBE_FILTERING, "%s", probe_failure(e, why));
 	else if (e[0].answered && e[0].answer.class == STUN_ERROR)
 		probe_unknown(p, PROBE_FILTERING, "CHANGE-REQUEST: %s",
-			      failure(e, why));
+			      probe_failure(e, why));
 	else if (e[0].unchanged || e[1].unchanged)
 		probe_unknown(p, PROBE_FILTERING,
 			      "the server passes over CHANGE-REQUEST");
@@ -231,122 +227,6 @@ static bool control_finish(struct probe *p)
 	return false;
 }
 
-/* --- ports: allocation, parity, pooling ---------------------------------- */
-
-/* One at a time, so that the order of the mappings is known. */
-static void ports_start(struct probe *p)
-{
-	p->scratch_port = probe_take_port(p);
-	probe_ask(p, p->scratch_port, p->config.server);
-}
-
-static bool all_steps(const struct probe_report *r, int low, int high)
-{
-	for (unsigned i = 1; i < r->sample_count; i++) {
-		int step = r->samples[i].mapped.port -
-			   r->samples[i - 1].mapped.port;
-
-		if (step < low || step > high)
-			return false;
-	}
-	return true;
-}
-
-static bool all_shifted(const struct probe_report *r, int by)
-{
-	for (unsigned i = 0; i < r->sample_count; i++)
-		if (r->samples[i].mapped.port - r->samples[i].local_port != by)
-			return false;
-	return true;
-}
-
-/* Other hosts may take a port in between: so up to that is still a step. */
-enum { LONGEST_STEP = 16 };
-
-static void judge_allocation(struct probe *p)
-{
-	struct probe_report *r = &p->report;
-	int shift = r->samples[0].mapped.port - r->samples[0].local_port;
-	int step = r->samples[1].mapped.port - r->samples[0].mapped.port;
-	unsigned preserved = 0;
-
-	for (unsigned i = 0; i < r->sample_count; i++)
-		preserved += r->samples[i].mapped.port ==
-			     r->samples[i].local_port;
-	if (preserved * 2 > r->sample_count) {
-		probe_found(p, PROBE_ALLOCATION, PROBE_PRESERVED);
-		if (preserved < r->sample_count)
-			probe_remark(p, PROBE_ALLOCATION, "%u of %u",
-				     preserved, r->sample_count);
-	} else if (all_shifted(r, shift)) {
-		r->step = shift;
-		probe_found(p, PROBE_ALLOCATION, PROBE_SHIFTED);
-		probe_remark(p, PROBE_ALLOCATION, "%+d from the local port",
-			     shift);
-	} else if (all_steps(r, 1, LONGEST_STEP) ||
-		   all_steps(r, -LONGEST_STEP, -1)) {
-		r->step = step;
-		probe_found(p, PROBE_ALLOCATION, PROBE_SEQUENTIAL);
-		probe_remark(p, PROBE_ALLOCATION,
-			     all_steps(r, step, step) ? "step %d" :
-							"about %d a step",
-			     step);
-	} else {
-		probe_found(p, PROBE_ALLOCATION, PROBE_RANDOM);
-	}
-}
-
-static void judge_parity(struct probe *p)
-{
-	const struct probe_report *r = &p->report;
-	bool kept = true;
-
-	if (probe_knows(p, PROBE_ALLOCATION, PROBE_PRESERVED)) {
-		probe_found(p, PROBE_PARITY, 1);
-		return;
-	}
-	for (unsigned i = 0; i < r->sample_count; i++)
-		kept = kept && !((r->samples[i].mapped.port ^
-				  r->samples[i].local_port) & 1);
-	probe_found(p, PROBE_PARITY, kept);
-}
-
-static void judge_pooling(struct probe *p)
-{
-	const struct probe_report *r = &p->report;
-
-	for (unsigned i = 0; i < r->sample_count; i++)
-		if (r->samples[i].mapped.ip != r->mapped.ip) {
-			probe_found(p, PROBE_POOLING, PROBE_ARBITRARY);
-			return;
-		}
-	probe_found(p, PROBE_POOLING, PROBE_PAIRED);
-	probe_remark(p, PROBE_POOLING, "one address seen");
-}
-
-static bool ports_finish(struct probe *p)
-{
-	struct probe_report *r = &p->report;
-	const struct exchange *e = &p->exchanges[0];
-
-	if (probe_mapped(e))
-		r->samples[r->sample_count++] = (struct probe_sample){
-			p->config.ports[p->scratch_port], e->answer.mapped};
-	if (p->phase + 1 < PROBE_SAMPLES)
-		return true;
-	if (r->sample_count < PROBE_SAMPLES / 2) {
-		for (unsigned i = PROBE_ALLOCATION; i <= PROBE_POOLING; i++)
-			probe_unknown(p, i, "%u of %u questions from fresh "
-				      "ports were answered", r->sample_count,
-				      (unsigned)PROBE_SAMPLES);
-		return false;
-	}
-	judge_allocation(p);
-	judge_parity(p);
-	judge_pooling(p);
-	return false;
-}
-
 /* --- hairpin, RFC 5780 4.5 ------------------------------------------------ */
 
 /*
@@ -361,7 +241,7 @@ static void hairpin_start(struct probe *p)
 		return;
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		bool by_peer = has_peer(p) && i;
+		bool by_peer = probe_has_peer(p) && i;
 		struct exchange *e;
 
 		if (!p->phase)
@@ -373,7 +253,7 @@ static void hairpin_start(struct probe *p)
 		e->to = p->hairpin_mapped[!i];
 		e->loops = true;
 		e->heard_at = probe_local(p, p->hairpin_ports[!i],
-					  has_peer(p) && !i);
+					  probe_has_peer(p) && !i);
 	}
 }
 
@@ -388,7 +268,7 @@ static bool hairpin_finish(struct probe *p)
 	for (unsigned i = 0; !p->phase && i < 2; i++) {
 		if (!probe_mapped(&e[i])) {
 			probe_unknown(p, PROBE_HAIRPIN, "a second mapping: %s",
-				      failure(&e[i], why));
+				      probe_failure(&e[i], why));
 			return false;
 		}
 		p->hairpin_mapped[i] = e[i].answer.mapped;
@@ -399,7 +279,7 @@ static bool hairpin_finish(struct probe *p)
 	if (!heard->answered)
 		probe_found(p, PROBE_HAIRPIN, PROBE_HAIRPIN_NONE);
 	else if (heard->from.ip == p->config.ip ||
-		 (has_peer(p) && heard->from.ip == p->config.peer_ip))
+		 (probe_has_peer(p) && heard->from.ip == p->config.peer_ip))
 		probe_found(p, PROBE_HAIRPIN, PROBE_HAIRPIN_INTERNAL);
 	else
 		probe_found(p, PROBE_HAIRPIN, PROBE_HAIRPIN_EXTERNAL);
@@ -422,126 +302,18 @@ static bool fragments_finish(struct probe *p)
 	char why[80];
 
 	if (out->answered && !probe_mapped(out))
-		probe_unknown(p, PROBE_FRAGMENTS_OUT, "%s", failure(out, why));
+		probe_unknown(p, PROBE_FRAGMENTS_OUT, "%s",
+			      probe_failure(out, why));
 	else
 		probe_found(p, PROBE_FRAGMENTS_OUT, out->answered);
 	if (in->answered && !probe_mapped(in))
 		probe_unknown(p, PROBE_FRAGMENTS_IN, "PADDING: %s",
-			      failure(in, why));
+			      probe_failure(in, why));
 	else if (in->answered && in->answer_bytes < WHOLE_BYTES)
 		probe_unknown(p, PROBE_FRAGMENTS_IN, "the server does not pad "
 			      "its answer (%zu bytes)", in->answer_bytes);
 	else
 		probe_found(p, PROBE_FRAGMENTS_IN, in->answered);
-	return false;
-}
-
-/* --- two hosts on one port ------------------------------------------------ */
-
-static void shared_start(struct probe *p)
-{
-	struct exchange *e;
-
-	if (!has_peer(p)) {
-		probe_unknown(p, PROBE_SHARED_PORT, "needs a second host "
-			      "behind the same NAT");
-		probe_unknown(p, PROBE_DETERMINISM, "needs a second host "
-			      "behind the same NAT");
-		return;
-	}
-	if (!p->phase) {
-		p->scratch_port = probe_take_port(p);
-		probe_ask(p, p->scratch_port, p->config.server);
-		return;
-	}
-	/* The second host, then its other destinations; each in its turn. */
-	e = probe_ask(p, p->scratch_port,
-		      p->phase == 1 ? p->config.server :
-				      probe_corner(p, p->phase == 3, true));
-	e->by_peer = true;
-}
-
-/* Two mappings made one after the other, by two hosts, and far apart. */
-static void judge_block(struct probe *p, uint16_t first, uint16_t second)
-{
-	if (!probe_knows(p, PROBE_ALLOCATION, PROBE_SEQUENTIAL) ||
-	    abs(second - first) <= 2 * LONGEST_STEP)
-		return;
-	probe_found(p, PROBE_ALLOCATION, PROBE_BLOCK);
-	probe_remark(p, PROBE_ALLOCATION,
-		     "step %d; the second host's are %+d away",
-		     p->report.step, second - first);
-}
-
-static void judge_shared(struct probe *p, const struct exchange *e)
-{
-	struct endpoint first = p->shared_mapped[0];
-
-	if (probe_mapped(e))
-		judge_block(p, first.port, e->answer.mapped.port);
-
-	if (e->strayed)
-		/* Two mappings of one port: one host gets it all. */
-		probe_found(p, PROBE_SHARED_PORT, PROBE_SHARED_OVERLOADED);
-	else if (!probe_mapped(e))
-		probe_found(p, PROBE_SHARED_PORT, PROBE_SHARED_REFUSED);
-	else if (endpoint_equal(e->answer.mapped, first))
-		probe_found(p, PROBE_SHARED_PORT, PROBE_SHARED_OVERLOADED);
-	else
-		probe_found(p, PROBE_SHARED_PORT, PROBE_SHARED_OTHER);
-	if (probe_mapped(e))
-		probe_remark(p, PROBE_SHARED_PORT, "ports %u and %u",
-			     first.port, e->answer.mapped.port);
-}
-
-/* Is the second host's mapping of the same kind as the first's? */
-static void judge_determinism(struct probe *p)
-{
-	const struct endpoint *m = p->shared_mapped;
-	const struct probe_finding *first = &p->report.findings[PROBE_MAPPING];
-	enum probe_dependence seen = PROBE_APD;
-
-	if (first->state != PROBE_FOUND) {
-		probe_unknown(p, PROBE_DETERMINISM,
-			      "the first host's mapping is not known");
-		return;
-	}
-	if (first->value == PROBE_UNTRANSLATED)
-		seen = PROBE_UNTRANSLATED;
-	else if (endpoint_equal(m[1], m[2]) && endpoint_equal(m[2], m[3]))
-		seen = PROBE_EI;
-	else if (endpoint_equal(m[1], m[2]))
-		seen = PROBE_AD;
-	probe_found(p, PROBE_DETERMINISM, (int)seen == first->value);
-}
-
-static bool shared_finish(struct probe *p)
-{
-	const struct exchange *e = &p->exchanges[0];
-	char why[80];
-
-	if (!p->count)
-		return false;
-	p->shared_mapped[p->phase] = (struct endpoint){0};
-	if (probe_mapped(e))
-		p->shared_mapped[p->phase] = e->answer.mapped;
-	if (!p->phase && !probe_mapped(e)) {
-		for (unsigned i = 0; i < 2; i++)
-			probe_unknown(p, PROBE_SHARED_PORT + i, "%s",
-				      failure(e, why));
-		return false;
-	}
-	if (p->phase == 1)
-		judge_shared(p, e);
-	if (p->phase == 1 && !probe_mapped(e))
-		probe_unknown(p, PROBE_DETERMINISM,
-			      "the second host gets no mapping to compare");
-	else if (p->phase == 1 && lacks_other(p, PROBE_DETERMINISM))
-		return false;
-	else if (p->phase < 3)
-		return true;
-	else
-		judge_determinism(p);
 	return false;
 }
 
@@ -552,10 +324,10 @@ const struct probe_stage probe_stages[] = {
 	{"mapping", mapping_start, mapping_finish},
 	{"filtering", filtering_start, filtering_finish},
 	{"filtering, cross-check", control_start, control_finish},
-	{"ports", ports_start, ports_finish},
+	{"ports", probe_ports_start, probe_ports_finish},
 	{"hairpin", hairpin_start, hairpin_finish},
 	{"fragments", fragments_start, fragments_finish},
-	{"two hosts on one port", shared_start, shared_finish},
+	{"two hosts on one port", probe_shared_start, probe_shared_finish},
 	{"lifetime", probe_lifetime_start, probe_lifetime_finish},
 	{"refresh", probe_refresh_start, probe_refresh_finish},
 };

@@ -3,7 +3,8 @@
  * What the files of the probe share; for nobody else.
  *
  *   probe.c        exchanges: sending, trying again, matching answers
- *   probe_ask.c    the questions that take a moment
+ *   probe_ask.c    the questions that take a moment, and the order of all
+ *   probe_ports.c  those of them that are about ports
  *   probe_time.c   the questions about lifetimes, which take minutes
  *   probe_report.c words and numbers (probe_report.h)
  */
@@ -116,11 +117,22 @@ struct endpoint probe_corner(const struct probe *p, bool other_ip,
 bool probe_translated(const struct probe *p);
 bool probe_knows(const struct probe *p, enum probe_item item, int value);
 
-/* --- probe_ask.c, probe_time.c ------------------------------------------- */
+bool probe_has_peer(const struct probe *p);
+
+/* --- probe_ask.c, probe_ports.c, probe_time.c ---------------------------- */
+
+/* True (and says why) where ITEM needs the server's second address. */
+bool probe_lacks_other(struct probe *p, enum probe_item item);
+/* "no answer" and the like, of an exchange without address. */
+const char *probe_failure(const struct exchange *e, char text[static 80]);
 
 extern const struct probe_stage probe_stages[];
 extern const unsigned probe_stage_count;
 
+void probe_ports_start(struct probe *p);
+bool probe_ports_finish(struct probe *p);
+void probe_shared_start(struct probe *p);
+bool probe_shared_finish(struct probe *p);
 void probe_lifetime_start(struct probe *p);
 bool probe_lifetime_finish(struct probe *p);
 void probe_refresh_start(struct probe *p);

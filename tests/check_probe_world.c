@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tests/check_probe_world.h"
+#include "tests/check_probe_engine.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "netns/engine.h"
 #include "wire/stun.h"
 
 enum {
@@ -33,6 +34,7 @@ struct flying {
 
 static struct {
 	struct world_case c;
+	struct engine *engine;
 	struct probe *probe;
 	struct probe_config config;
 	struct probe_report report;
@@ -72,6 +74,8 @@ static struct endpoint part(struct endpoint remote, enum probe_dependence d)
 
 static bool taken(uint32_t ip, uint16_t port)
 {
+	if (port && port == w.c.nat.taken)
+		return true;
 	for (unsigned i = 0; i < w.mapping_count; i++)
 		if (live(&w.mappings[i]) &&
 		    w.mappings[i].outside.port == port &&
@@ -112,7 +116,9 @@ static uint16_t choose_port(struct endpoint inside, uint32_t ip)
 static struct mapping *find_mapping(struct endpoint inside,
 				    struct endpoint remote)
 {
-	struct endpoint key = part(remote, w.c.nat.mapping);
+	struct endpoint key = w.c.nat.by_port ?
+				      (struct endpoint){0, remote.port} :
+				      part(remote, w.c.nat.mapping);
 	uint32_t ip = NAT_IP;
 	struct mapping *m;
 	uint16_t port;
@@ -192,10 +198,26 @@ static void inbound(struct endpoint src, const struct flying *f, bool hairpin)
 	}
 }
 
+static void out_of_engine(bool out, struct endpoint src, struct endpoint dst,
+			  const void *data, size_t size_bytes)
+{
+	if (out)
+		fly(src, dst, data, size_bytes);
+	else
+		probe_on_udp(w.probe, w.now_us, src, dst, data, size_bytes,
+			     &w.actions);
+}
+
 static void through_nat(struct flying *f)
 {
 	struct mapping *m;
 
+	if (w.engine) {
+		probe_engine_pass(w.engine, w.now_us, from_inside(f->src),
+				  f->src, f->dst, f->data, f->size_bytes,
+				  out_of_engine);
+		return;
+	}
 	if (w.c.nat.udp_blocked ||
 	    (w.c.nat.drop_fragments && f->size_bytes > WHOLE_BYTES))
 		return;
@@ -244,7 +266,7 @@ static void answer_with(struct endpoint asked, const struct action *one,
 			const uint8_t *payload)
 {
 	struct stun_message m;
-	uint8_t data[4096];
+	uint8_t data[4096], lie[4096];
 	int size;
 
 	if (w.c.server.mute_other && one->src.ip != asked.ip)
@@ -258,10 +280,12 @@ static void answer_with(struct endpoint asked, const struct action *one,
 		data[9] ^= 1; /* another's transaction */
 		fly(one->src, one->dst, data, (size_t)size);
 		data[9] ^= 1;
-		/* the right answer, from the wrong place */
-		fly((struct endpoint){one->src.ip, 9}, one->dst, data,
-		    (size_t)size);
 		fly(one->src, one->dst, data, (size_t)size - 4);
+		/* well-formed and a lie, from the wrong place */
+		m.mapped.port++;
+		stun_encode(&m, lie, sizeof(lie));
+		fly((struct endpoint){one->src.ip, 9}, one->dst, lie,
+		    (size_t)size);
 	}
 	fly(one->src, one->dst, data, (size_t)size);
 }
@@ -337,6 +361,7 @@ const struct probe_report *world_probe(const struct world_case *c)
 		.lifetime = c->lifetime,
 		.seed = 7};
 	probe_choose_ports(&w.config, 20000);
+	w.engine = c->engine ? probe_engine_new(&c->nat) : NULL;
 	w.probe = probe_new(&w.config);
 	probe_start(w.probe, w.now_us, &w.actions);
 	for (deliver_all(); !probe_done(w.probe); deliver_all()) {
@@ -348,6 +373,7 @@ const struct probe_report *world_probe(const struct world_case *c)
 	ck_assert(probe_deadline(w.probe) == ACTIONS_NEVER);
 	w.report = *probe_report(w.probe);
 	probe_free(w.probe);
+	engine_free(w.engine);
 	actions_free(&w.actions);
 	return &w.report;
 }

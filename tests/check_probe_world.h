@@ -31,9 +31,11 @@ enum world_ports {
 struct world_nat {
 	bool off; /* routes, no filter */
 	enum probe_dependence mapping, filtering;
+	bool by_port; /* mapping depends on the destination's port only */
 	enum world_ports ports;
 	enum probe_hairpin hairpin;
 	bool overload; /* two hosts may have one port */
+	uint16_t taken; /* an outside port that another host has */
 	bool arbitrary; /* pooling: every other mapping has NAT_IP + 1 */
 	bool drop_fragments;
 	bool udp_blocked;
@@ -54,6 +56,7 @@ struct world_case {
 	struct world_nat nat;
 	struct world_server server;
 	bool peer, lifetime;
+	bool engine; /* natrig's own NAT engine in place of the test's NAT */
 	unsigned loss; /* every so many-th packet is lost; 0: none */
 };
 

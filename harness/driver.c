@@ -192,6 +192,10 @@ static int watch_own(struct driver *d, struct err *err)
 		.fd = upnp_worker_fd(d->upnp)};
 	if (!ret)
 		ret = driver_watch(d, &d->watch_upnp, EPOLLIN);
+	d->watch_lab = (struct watch){.kind = WATCH_LAB,
+				      .fd = lab_fd(d->config.lab)};
+	if (!ret)
+		ret = driver_watch(d, &d->watch_lab, EPOLLIN);
 	if (!ret && d->config.interrupt_fd >= 0) {
 		d->watch_interrupt = (struct watch){.kind = WATCH_INTERRUPT,
 			.fd = d->config.interrupt_fd};
@@ -288,8 +292,10 @@ static void take_upnp_answers(struct driver *d)
 
 static uint64_t nearest_deadline(const struct driver *d, uint64_t limit_us)
 {
-	uint64_t nearest = limit_us;
+	uint64_t nearest = limit_us, lab_us = lab_deadline(d->config.lab);
 
+	if (lab_us < nearest)
+		nearest = lab_us;
 	for (unsigned i = 0; i < d->actor_count; i++) {
 		uint64_t at = actor_deadline(&d->actors[i]);
 
@@ -306,6 +312,17 @@ static void run_timers(struct driver *d)
 	for (unsigned i = 0; i < d->actor_count; i++)
 		if (actor_deadline(&d->actors[i]) <= now)
 			actor_on_timer(&d->actors[i], now);
+	lab_on_timer(d->config.lab, now);
+}
+
+/* Packets that are at routers with an engine go on. */
+static void serve_lab(struct driver *d)
+{
+	struct err err = {0};
+	int ret = lab_serve(d->config.lab, driver_now_us(d), &err);
+
+	if (ret < 0)
+		driver_break(d, ret, &err);
 }
 
 /*
@@ -327,6 +344,8 @@ static int serve(struct driver *d, uint64_t wait_us)
 			interrupted = true;
 		else if (w->kind == WATCH_UPNP)
 			take_upnp_answers(d);
+		else if (w->kind == WATCH_LAB)
+			serve_lab(d);
 		else if (w->kind != WATCH_RECORDER)
 			actor_on_watch(w, events[i].events, driver_now_us(d));
 	}

@@ -18,6 +18,7 @@ enum watch_kind {
 	WATCH_RECORDER,
 	WATCH_INTERRUPT,
 	WATCH_UPNP,
+	WATCH_LAB, /* packets for routers with an engine */
 	WATCH_LISTENER,
 	WATCH_UDP,
 	WATCH_CONN
@@ -71,7 +72,7 @@ struct driver {
 	unsigned vantage_count;
 	struct upnp_worker *upnp;
 	struct raw *raw; /* crafts for all clients */
-	struct watch watch_recorder, watch_interrupt, watch_upnp;
+	struct watch watch_recorder, watch_interrupt, watch_upnp, watch_lab;
 	struct actions actions;
 	uint64_t instant_us; /* lab time, as the machines know it */
 	uint64_t heard_us; /* lab time of the input in hand */

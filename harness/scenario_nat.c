@@ -247,7 +247,7 @@ int reader_router(struct reader *r, const struct yaml_node *body, bool set,
 	if (set && !body->members)
 		return reader_refuse(r, body, "nothing to set of %s",
 				     node->name);
-	ret = nat_supported(&node->nat, &why);
+	ret = lab_router_supported(node, &why);
 	if (!ret)
 		return 0;
 	nat = yaml_get(body, "nat");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,13 +96,16 @@ int lab_nft(struct lab *lab, const char *text, char **output,
 
 /*
  * A namespace costs two descriptors while it is made, and a router one or two
- * for good; a thousand homes do not fit the usual soft limit of 1,024.
+ * for good, with an engine five more; a thousand homes do not fit the usual
+ * soft limit of 1,024.
  */
 static void raise_descriptor_limit(const struct lab_plan *plan)
 {
 	rlim_t wanted = 256 + 6 * (rlim_t)plan->count;
 	struct rlimit limit;
 
+	for (unsigned i = 0; i < plan->count; i++)
+		wanted += lab_wants_engine(&plan->nodes[i]) ? 5 : 0;
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
 		return;
 	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
@@ -119,6 +123,10 @@ static int open_own(struct lab *lab, struct err *err)
 		return err_set(err, errno, "cannot open /proc/thread-self/ns/"
 			       "net: %s; is /proc mounted?", strerror(errno));
 	own->low_fd = fcntl(own->home_ns_fd, F_DUPFD_CLOEXEC, 0);
+	own->boxes_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (own->boxes_fd < 0)
+		return err_set(err, errno, "cannot make an epoll instance: %s",
+			       strerror(errno));
 	return 0;
 }
 
@@ -135,7 +143,7 @@ static struct lab *lab_alloc(const struct lab_plan *plan)
 	if (!lab->own || !lab->nodes)
 		goto fail;
 	lab->own->home_ns_fd = lab->own->files_fd = -1;
-	lab->own->low_fd = -1;
+	lab->own->low_fd = lab->own->boxes_fd = -1;
 	lab->own->internet.fd = -1;
 	lab->own->nodes = calloc(count, sizeof(*lab->own->nodes));
 	if (!lab->own->nodes)
@@ -237,6 +245,7 @@ void lab_free(struct lab *lab)
 	end_children(lab);
 	for (unsigned i = 0; i < lab->count; i++) {
 		conntrack_free_later(own->nodes[i].conntrack, &closing);
+		lab_engine_end(lab, &lab->nodes[i], &closing);
 		close_fd(lab->nodes[i].ns_fd);
 	}
 	netlink_close(&own->internet);
@@ -245,6 +254,7 @@ void lab_free(struct lab *lab)
 	close_fd(own->files_fd);
 	close_fd(own->home_ns_fd);
 	close_fd(own->low_fd);
+	close_fd(own->boxes_fd);
 	closing_start(closing);
 	free(own->blocked);
 	free(own->nodes);

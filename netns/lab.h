@@ -35,6 +35,8 @@ struct lab_plan_node {
 			   * may come later in the plan); -1: the internet */
 	struct nat nat;	  /* routers */
 	unsigned portmap; /* routers: LAB_PORTMAP_* */
+	/* Routers: an engine also for what netfilter can do; for comparison. */
+	bool force_engine;
 };
 
 struct lab_plan {
@@ -66,6 +68,14 @@ struct lab {
 	struct lab_own *own;
 };
 
+/* Is this router's NAT our own engine, and not the kernel's? */
+bool lab_wants_engine(const struct lab_plan_node *node);
+/*
+ * 0, or -ENOTSUP and why where there can be no such router. What lab_new and
+ * lab_set refuse is known before there is a lab.
+ */
+int lab_router_supported(const struct lab_plan_node *node, struct err *err);
+
 int lab_new(const struct lab_plan *plan, struct lab **lab, struct err *err);
 /* Checked, with addresses given, and nothing built: to look at, and to free. */
 int lab_sketch(const struct lab_plan *plan, struct lab **lab, struct err *err);
@@ -82,16 +92,31 @@ void lab_leave(struct lab *lab);
 /* The address by which NODE is seen on the internet if no NAT re-maps it. */
 uint32_t lab_public_ip(const struct lab *lab, const struct lab_node *node);
 
+/* --- routers with an engine --------------------------------------------- */
+
+/*
+ * Their packets pass through this process: whoever runs a lab waits for lab_fd
+ * to be readable and calls lab_serve, and lab_on_timer by lab_deadline. In a
+ * lab without such routers nothing ever comes of either. Times are lab time.
+ */
+int lab_fd(const struct lab *lab);
+/* The number of sockets served, or a negative errno. */
+int lab_serve(struct lab *lab, uint64_t now_us, struct err *err);
+/* UINT64_MAX where nothing is due. */
+uint64_t lab_deadline(const struct lab *lab);
+void lab_on_timer(struct lab *lab, uint64_t now_us);
+
 /* --- what happens to routers ------------------------------------------- */
 
-/* Conntrack only. */
+/* Conntrack only; an engine forgets its mappings. */
 int lab_flush(struct lab *lab, struct lab_node *router, struct err *err);
 /* All NAT state, port mappings and leases gone; same addresses. */
 int lab_reboot(struct lab *lab, struct lab_node *router, struct err *err);
 /* A new, unused WAN address; NAT state of the old one is gone. */
 int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err);
 /* New behaviour or portmap, keeping conntrack (and leases where the daemon
- * stays). A daemon that is newly wanted is started, but see lab_ready. */
+ * stays). An engine whose behaviour changes begins anew, and so does a router
+ * that gets or loses one. A daemon that is newly wanted is started, but see lab_ready. */
 int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 	    unsigned portmap, struct err *err);
 

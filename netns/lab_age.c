@@ -116,7 +116,8 @@ int lab_age(struct lab *lab, uint64_t us, struct err *err)
 	int code = 0;
 
 	for (unsigned i = 0; i < lab->count && !code; i++)
-		if (lab->nodes[i].plan.kind == LAB_ROUTER)
+		if (lab->nodes[i].plan.kind == LAB_ROUTER &&
+		    !lab->nodes[i].own->box) /* engines live in lab time */
 			code = age_router(lab, &lab->nodes[i], us, now_us, err);
 	lab_leave(lab);
 	return code;

@@ -2,7 +2,8 @@
 /*
  * Blocks. Each is one nft rule in a table of its own, `inet block` in a router
  * (`bridge block` for what a LAN's bridge carries) or `bridge block` in the
- * internet. The tables are written anew at each change: blocks are few.
+ * internet. The tables are written anew at each change: blocks are few. The
+ * engine of a router hears packets before nftables does, so it is told as well.
  */
 #include "netns/lab_own.h"
 #include "wire/endpoint.h"
@@ -94,26 +95,43 @@ static unsigned addresses_of(const struct lab *lab, const struct lab_node *x,
 	return count;
 }
 
-/* Does this block put a rule at PLACE of ROUTER (NULL: the internet)? */
-static void put_block(const struct lab *lab, FILE *file, enum place place,
-		      const struct lab_node *router,
-		      const struct lab_blocked *b)
+/*
+ * Does this block drop packets at PLACE of ROUTER (NULL: the internet)? Then
+ * those from *FROM_IP to the IPS, whose number is returned; else 0.
+ */
+static unsigned block_at(const struct lab *lab, enum place place,
+			 const struct lab_node *router,
+			 const struct lab_blocked *b, uint32_t *from_ip,
+			 uint32_t ips[3])
 {
 	const struct lab_node *x = &lab->nodes[b->x], *y = &lab->nodes[b->y];
 	const struct lab_node *xr = lab_router_of(lab, x);
 	const struct lab_node *yr = lab_router_of(lab, y);
-	uint32_t ips[3] = {y->ifaces[0].ip};
 	unsigned count = addresses_of(lab, x, y, ips);
 
+	*from_ip = x->ifaces[0].ip;
 	if (place == PLACE_INTERNET && !xr && has_address_alone(lab, y))
-		put_rule(file, b, x->ifaces[0].ip, ips, count);
+		return count;
 	if (place == PLACE_OUT && router == xr)
-		put_rule(file, b, x->ifaces[0].ip, ips, count);
+		return count;
 	if (place == PLACE_LAN && router == xr && xr == yr)
-		put_rule(file, b, x->ifaces[0].ip, ips, 1);
+		return 1;
 	/* Y's LAN neighbours share its address: only after DNAT is it known. */
-	if (place == PLACE_IN && router == yr && !has_address_alone(lab, y))
-		put_rule(file, b, lab_public_ip(lab, x), ips, 1);
+	if (place == PLACE_IN && router == yr && !has_address_alone(lab, y)) {
+		*from_ip = lab_public_ip(lab, x);
+		return 1;
+	}
+	return 0;
+}
+
+static void put_block(const struct lab *lab, FILE *file, enum place place,
+		      const struct lab_node *router,
+		      const struct lab_blocked *b)
+{
+	uint32_t from_ip, ips[3];
+	unsigned count = block_at(lab, place, router, b, &from_ip, ips);
+
+	put_rule(file, b, from_ip, ips, count);
 }
 
 static void put_chain(const struct lab *lab, FILE *file, enum place place,
@@ -153,6 +171,39 @@ static void put_router_table(const struct lab *lab, FILE *file,
 		  "\t\ttype filter hook forward priority filter - 5; "
 		  "policy accept;\n");
 	fprintf(file, "}\n");
+}
+
+static void add_box_blocks(const struct lab *lab, const struct lab_node *router,
+			   const struct lab_blocked *b, bool inward,
+			   struct natbox_block *blocks, unsigned *block_count)
+{
+	uint32_t from_ip, ips[3];
+	unsigned count = block_at(lab, inward ? PLACE_IN : PLACE_OUT, router, b,
+				  &from_ip, ips);
+
+	for (unsigned i = 0; i < count; i++)
+		blocks[(*block_count)++] = (struct natbox_block){
+			inward, from_ip, ips[i], b->proto, b->port};
+}
+
+static int load_box(const struct lab *lab, const struct lab_node *router,
+		    struct err *err)
+{
+	unsigned count = 0, room = 4 * lab->own->blocked_count + 1;
+	struct natbox_block *blocks = calloc(room, sizeof(*blocks));
+	int code;
+
+	if (!blocks)
+		return err_set(err, ENOMEM, "no memory for blocks");
+	for (unsigned i = 0; i < lab->own->blocked_count; i++) {
+		const struct lab_blocked *b = &lab->own->blocked[i];
+
+		add_box_blocks(lab, router, b, false, blocks, &count);
+		add_box_blocks(lab, router, b, true, blocks, &count);
+	}
+	code = natbox_set_blocks(router->own->box, blocks, count, err);
+	free(blocks);
+	return code;
 }
 
 static bool concerns(const struct lab *lab, const struct lab_node *router)
@@ -212,6 +263,9 @@ int lab_blocks_load(struct lab *lab, struct err *err)
 		wanted = concerns(lab, node);
 		if (wanted || node->own->blocks_loaded)
 			code = load_one(lab, node, err);
+		if (!code && node->own->box &&
+		    (wanted || node->own->blocks_loaded))
+			code = load_box(lab, node, err);
 		node->own->blocks_loaded = wanted;
 	}
 	return code;

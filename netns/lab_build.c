@@ -300,6 +300,21 @@ static int settle_all(struct building *b, struct err *err)
 	return code;
 }
 
+/* They listen to links, which must be there. */
+static int start_engines(struct lab *lab, struct err *err)
+{
+	int code = 0;
+
+	for (unsigned i = 0; i < lab->count && !code; i++) {
+		if (!lab_wants_engine(&lab->nodes[i].plan))
+			continue;
+		code = lab_enter(lab, &lab->nodes[i], err);
+		if (!code)
+			code = lab_engine_start(lab, &lab->nodes[i], err);
+	}
+	return code;
+}
+
 static int make_world(struct building *b, struct err *err)
 {
 	struct lab *lab = b->lab;
@@ -307,6 +322,8 @@ static int make_world(struct building *b, struct err *err)
 
 	if (!code)
 		code = make_links(lab, err);
+	if (!code)
+		code = start_engines(lab, err);
 	if (!code)
 		code = configure_all(b, true, err);
 	if (!code)

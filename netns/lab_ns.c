@@ -189,6 +189,8 @@ static int make_node(struct making *m, struct lab_node *node,
 	if (code || node->plan.kind != LAB_ROUTER)
 		return code;
 	code = set_sysctls(m, router_sysctls, COUNT(router_sysctls), err);
+	if (!code && lab_wants_engine(&node->plan))
+		code = lab_router_forwarding(m->proc_fd, node, err);
 	if (!code)
 		code = set_sysctls(m, bridge_sysctls, COUNT(bridge_sysctls),
 				   err);

@@ -8,6 +8,7 @@
  *   lab_build.c   links, addresses, routes
  *   lab_link.c    links that go and come
  *   lab_router.c  rulesets, daemons, flush, reboot, renumber, set
+ *   lab_engine.c  routers whose NAT is our own engine
  *   lab_block.c   blocks
  *   lab_age.c     lab time for what the kernel holds
  */
@@ -16,6 +17,7 @@
 
 #include "netns/conntrack.h"
 #include "netns/lab.h"
+#include "netns/natbox.h"
 #include "netns/netlink.h"
 #include "netns/portmapd.h"
 
@@ -46,6 +48,8 @@ struct lab_node_own {
 	bool blocks_loaded;	/* has a table of blocks */
 	struct portmapd *daemon;
 	struct conntrack *conntrack; /* routers; opened when first needed */
+	struct natbox *box;	/* routers with an engine */
+	uint32_t engine_starts;
 };
 
 struct lab_own {
@@ -58,6 +62,8 @@ struct lab_own {
 	unsigned blocked_count;
 	bool internet_blocks_loaded;
 	uint32_t next_wan_ip;
+	int boxes_fd; /* epoll: packets for the boxes of engines */
+	unsigned box_count;
 	int files_fd; /* private tmpfs of the daemons; -1: none */
 	pid_t *children;
 	unsigned child_count;
@@ -109,11 +115,21 @@ int lab_router_timeouts(int proc_fd, const struct lab_node *router,
 			struct err *err);
 int lab_router_daemon(struct lab *lab, struct lab_node *router,
 		      struct err *err);
+/* Only a router without an engine lets the kernel forward. */
+int lab_router_forwarding(int proc_fd, const struct lab_node *router,
+			  struct err *err);
 /*
  * Tells (or, with ADD false, un-tells) the nodes around each router that does
  * not translate by what way its LAN is reached.
  */
 int lab_announce(struct lab *lab, bool add, struct err *err);
+
+/* lab_engine.c; the calling thread is in the router's namespace */
+/* Makes the router's box, or has it begin anew as the router now is. */
+int lab_engine_start(struct lab *lab, struct lab_node *router, struct err *err);
+/* Where there is none, nothing happens. */
+void lab_engine_end(struct lab *lab, struct lab_node *router,
+		    struct closing **closing);
 
 /* lab_block.c */
 int lab_blocks_load(struct lab *lab, struct err *err);

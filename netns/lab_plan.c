@@ -59,7 +59,7 @@ static int check_node(const struct lab_plan *plan, unsigned i, struct err *err)
 			       plan->nodes[node->router].name);
 	if (node->kind != LAB_ROUTER)
 		return 0;
-	if (nat_supported(&node->nat, &why))
+	if (lab_router_supported(node, &why))
 		return err_set(err, ENOTSUP, "%s: %s", node->name, why.text);
 	return check_chain(plan, i, err);
 }

@@ -29,6 +29,7 @@ int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
 		.lan_mask = lab_mask(router->ifaces[1].prefix_bits),
 		.portmap = router->plan.portmap != 0,
 		.fresh = fresh,
+		.engine = lab_wants_engine(&router->plan),
 	};
 	char text[RULESET_BYTES];
 	int length = nat_ruleset(&router->plan.nat, &place, text, sizeof(text),
@@ -60,6 +61,13 @@ int lab_router_timeouts(int proc_fd, const struct lab_node *router,
 				   "netfilter/nf_conntrack_udp_timeout_stream",
 				   nat->udp_stream_timeout_s, err);
 	return code;
+}
+
+int lab_router_forwarding(int proc_fd, const struct lab_node *router,
+			  struct err *err)
+{
+	return lab_sysctl(proc_fd, "ipv4/ip_forward",
+			  lab_wants_engine(&router->plan) ? "0" : "1", err);
 }
 
 /*
@@ -122,6 +130,10 @@ static int flush_here(struct lab_node *router, struct err *err)
 {
 	int code = 0;
 
+	if (router->own->box) {
+		natbox_flush(router->own->box);
+		return 0;
+	}
 	if (!router->own->conntrack)
 		code = conntrack_new(&router->own->conntrack,
 				     router->plan.name, err);
@@ -151,7 +163,9 @@ static int reboot_here(struct lab *lab, struct lab_node *router,
 
 	if (!code)
 		code = lab_router_rules(lab, router, false, err);
-	if (!code)
+	if (!code && router->own->box)
+		code = lab_engine_start(lab, router, err);
+	else if (!code)
 		code = flush_here(router, err);
 	if (!code && router->plan.portmap)
 		code = lab_router_daemon(lab, router, err);
@@ -212,6 +226,8 @@ static int renumber_here(struct lab *lab, struct lab_node *router, uint32_t ip,
 		return code;
 	wan->ip = ip;
 	code = lab_router_rules(lab, router, false, err);
+	if (!code && router->own->box)
+		return lab_engine_start(lab, router, err);
 	return code ? code : flush_here(router, err);
 }
 
@@ -239,8 +255,39 @@ int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err)
 
 /* --- a new behaviour ------------------------------------------------------- */
 
+static bool nat_differ(const struct nat *a, const struct nat *b)
+{
+	return a->mapping != b->mapping || a->filtering != b->filtering ||
+	       a->ports != b->ports || a->hairpin != b->hairpin ||
+	       a->udp_blocked != b->udp_blocked ||
+	       a->wan_input != b->wan_input ||
+	       a->udp_timeout_s != b->udp_timeout_s ||
+	       a->udp_stream_timeout_s != b->udp_stream_timeout_s;
+}
+
+/* Between netfilter and an engine no flow can be handed over. */
+static int set_engine(struct lab *lab, struct lab_node *router, bool changes,
+		      struct err *err)
+{
+	bool had = router->own->box, has = lab_wants_engine(&router->plan);
+	struct closing *closing = NULL;
+	int code = 0;
+
+	if (had != has)
+		code = lab_router_forwarding(-1, router, err);
+	if (!code && !had && has)
+		code = flush_here(router, err);
+	if (!code && has && (changes || !had))
+		return lab_engine_start(lab, router, err);
+	if (code || has || !had)
+		return code;
+	lab_engine_end(lab, router, &closing);
+	closing_start(closing);
+	return flush_here(router, err);
+}
+
 static int set_here(struct lab *lab, struct lab_node *router,
-		    unsigned old_portmap, struct err *err)
+		    unsigned old_portmap, bool changes, struct err *err)
 {
 	int code = lab_router_timeouts(-1, router, err);
 
@@ -250,6 +297,8 @@ static int set_here(struct lab *lab, struct lab_node *router,
 			       router->plan.name, err);
 	if (!code)
 		code = lab_router_rules(lab, router, false, err);
+	if (!code)
+		code = set_engine(lab, router, changes, err);
 	if (!code && router->plan.portmap && !router->own->daemon)
 		code = lab_router_daemon(lab, router, err);
 	return code;
@@ -260,11 +309,16 @@ int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 {
 	bool turns = (router->plan.nat.mapping == NAT_MAPPING_NONE) !=
 		     (nat->mapping == NAT_MAPPING_NONE);
+	const struct nat old = router->plan.nat;
 	unsigned old_portmap = router->plan.portmap;
+	struct lab_plan_node wanted = router->plan;
+	bool boxed = router->own->box;
 	int code = need_router(router, "set", err);
 
+	wanted.nat = *nat;
+	wanted.portmap = portmap;
 	if (!code)
-		code = nat_supported(nat, err);
+		code = lab_router_supported(&wanted, err);
 	if (!code && turns)
 		code = lab_announce(lab, false, err);
 	if (code)
@@ -276,11 +330,14 @@ int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 		end_daemon(router);
 	code = lab_enter(lab, router, err);
 	if (!code)
-		code = set_here(lab, router, old_portmap, err);
+		code = set_here(lab, router, old_portmap,
+				nat_differ(&old, nat), err);
 	lab_leave(lab);
 	/* lab_block's addresses are those that show outside. */
 	if (!code && turns)
 		code = lab_announce(lab, true, err);
+	/* A new engine knows of no blocks. */
+	turns |= !boxed && router->own->box;
 	return code || !turns ? code : lab_blocks_load(lab, err);
 }
 

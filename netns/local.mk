@@ -13,6 +13,7 @@ libnetns_a_SOURCES = \
 	netns/portmapd_own.h \
 	netns/lab.c netns/lab_plan.c netns/lab_ns.c netns/lab_build.c \
 	netns/lab_link.c netns/lab_router.c netns/lab_block.c \
+	netns/lab_engine.c netns/natbox.c netns/natbox.h \
 	netns/lab_age.c netns/lab_idle.c netns/lab.h netns/lab_own.h \
 	netns/engine.c netns/engine_new.c netns/engine_map.c \
 	netns/engine_portmap.c netns/engine_ports.c netns/engine_packet.c \
@@ -30,7 +31,8 @@ tests_check_nat_SOURCES = tests/check_nat.c
 tests_check_nat_LDADD = $(netns_libs) $(CHECK_LIBS)
 tests_check_lab_SOURCES = tests/check_lab.c tests/check_lab_router.c \
 	tests/check_lab_limits.c \
-	tests/check_lab_age.c tests/check_lab_portmap.c \
+	tests/check_lab_age.c tests/check_lab_engine.c \
+	tests/check_lab_portmap.c \
 	tests/check_lab_world.c tests/check_lab_world.h
 tests_check_lab_LDADD = $(netns_libs) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_engine

@@ -43,30 +43,35 @@ const struct nat_preset *nat_preset_find(const char *name)
 	return NULL;
 }
 
-/* What netfilter cannot do, each with the nearest thing that it can. */
-static const char *why_not(const struct nat *nat)
+/* What only the engine can do. */
+const char *nat_why_engine(const struct nat *nat)
 {
 	if (nat->mapping == NAT_ADM)
-		return "mapping adm: netfilter maps per flow or not at all; "
-		       "nearest: mapping apdm (preset symmetric)";
+		return "mapping adm: netfilter maps per flow or not at all";
 	if (nat->ports == NAT_PORTS_SEQUENTIAL)
-		return "ports sequential: netfilter keeps ports or draws them; "
-		       "nearest: ports random with mapping apdm";
+		return "ports sequential: netfilter keeps ports or draws them";
 	if (nat->mapping == NAT_APDM && nat->ports == NAT_PORTS_PRESERVE)
 		return "mapping apdm with ports preserve: netfilter re-maps "
-		       "only by drawing ports; nearest: ports random";
+		       "only by drawing ports";
 	if (nat->mapping == NAT_APDM && nat->filtering != NAT_APDF)
 		return "mapping apdm with a filtering other than apdf: a port "
-		       "of one flow lets nobody else in; nearest: apdf";
+		       "of one flow lets nobody else in";
 	if (nat->mapping == NAT_APDM && nat->hairpin)
 		return "hairpin with mapping apdm: no mapping serves a second "
-		       "sender; nearest: hairpin: false";
+		       "sender";
 	if (nat->mapping == NAT_EIM && nat->ports == NAT_PORTS_RANDOM)
 		return "mapping eim with ports random: netfilter draws anew "
-		       "for each flow; nearest: ports preserve";
-	if (nat->mapping == NAT_EIM && nat->filtering == NAT_FILTERING_NONE)
-		return "mapping eim with filtering none: a packet for no "
-		       "mapping has nowhere to go; nearest: filtering eif";
+		       "for each flow";
+	return NULL;
+}
+
+/* What neither can do, each with the nearest thing that there is. */
+static const char *why_not(const struct nat *nat)
+{
+	if (nat->mapping != NAT_MAPPING_NONE &&
+	    nat->filtering == NAT_FILTERING_NONE)
+		return "filtering none with a mapping: a packet for no mapping "
+		       "has nowhere to go; nearest: filtering eif";
 	if (nat->mapping == NAT_MAPPING_NONE && nat->ports != NAT_PORTS_PRESERVE)
 		return "mapping none with other ports than preserve: nothing "
 		       "is translated; nearest: ports preserve";
@@ -74,9 +79,14 @@ static const char *why_not(const struct nat *nat)
 		return "hairpin with mapping none: there is no outside address "
 		       "to come back by; nearest: hairpin: false";
 	if (!nat->udp_timeout_s || !nat->udp_stream_timeout_s)
-		return "a UDP timeout of 0: conntrack would forget at once; "
+		return "a UDP timeout of 0: a flow would be forgotten at once; "
 		       "nearest: 1s";
 	return NULL;
+}
+
+enum nat_by nat_by(const struct nat *nat)
+{
+	return nat_why_engine(nat) ? NAT_BY_ENGINE : NAT_BY_NETFILTER;
 }
 
 int nat_supported(const struct nat *nat, struct err *err)
@@ -84,7 +94,7 @@ int nat_supported(const struct nat *nat, struct err *err)
 	const char *why = why_not(nat);
 
 	if (why)
-		return err_set(err, ENOTSUP, "the kernel cannot do this NAT "
-			       "exactly: %s", why);
+		return err_set(err, ENOTSUP, "no router can do this NAT: %s",
+			       why);
 	return 0;
 }

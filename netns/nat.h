@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nat: what a router does to packets, in RFC 4787's words, and the nftables
- * ruleset that does it. Pure: text out, no kernel touched.
+ * nat: what a router does to packets, in RFC 4787's words, who can do it, and
+ * the nftables ruleset that does it. Pure: text out, no kernel touched.
  */
 #ifndef NATRIG_NETNS_NAT_H
 #define NATRIG_NETNS_NAT_H
@@ -44,13 +44,22 @@ extern const char *const nat_filtering_names[]; /* none eif adf apdf */
 extern const char *const nat_ports_names[];	/* preserve random sequential */
 extern const char *const nat_wan_input_names[]; /* drop reject accept */
 
-/*
- * 0, or -ENOTSUP with the reason where the kernel's netfilter cannot do this
- * combination exactly.
- */
+/* Who does it: the kernel's netfilter where it can do this exactly. */
+enum nat_by {
+	NAT_BY_NETFILTER,
+	NAT_BY_ENGINE /* netns/engine.h, in the router's namespace: natbox.h */
+};
+enum nat_by nat_by(const struct nat *nat);
+/* Why netfilter cannot; NULL where it can. Of what nat_supported accepts. */
+const char *nat_why_engine(const struct nat *nat);
+
+/* 0, or -ENOTSUP with the reason where neither can do this combination. */
 int nat_supported(const struct nat *nat, struct err *err);
 
-/* Names of the ruleset's sets and maps whose elements end by themselves. */
+/*
+ * Names of the sets and maps, of netfilter's ruleset, whose elements end by
+ * themselves.
+ */
 #define NAT_MAX_SETS 4
 unsigned nat_sets(const struct nat *nat, const char *names[NAT_MAX_SETS]);
 
@@ -61,11 +70,12 @@ struct nat_place {
 	uint32_t lan_net, lan_mask;
 	bool portmap; /* with the chains that miniupnpd fills */
 	bool fresh;   /* there is no table to be replaced yet */
+	bool engine;  /* only what keeps the kernel out of an engine's way */
 };
 
 /*
  * The ruleset as nft reads it, into TEXT. Returns its length, or -EMSGSIZE,
- * or what nat_supported says. It begins by (re)creating the table `router`, so
+ * or -ENOTSUP where that takes an engine and place->engine is not set. It begins by (re)creating the table `router`, so
  * it can be loaded over an old one; dynamic state (maps) is then gone,
  * conntrack not. The table `portmap` is only made where it is missing: what the
  * daemon put there outlives a load.

@@ -279,6 +279,32 @@ static void put_steady(struct rules *r)
 	       "	}\n");
 }
 
+/*
+ * Where an engine translates, the kernel answers only what is for the router
+ * itself from inside. From outside that is what the engine hands on, by way of
+ * lo: only it knows what no mapping fits.
+ */
+static void put_engine(struct rules *r)
+{
+	char lan[ENDPOINT_TEXT_BYTES], wan[ENDPOINT_TEXT_BYTES];
+
+	put(r, "table inet router {\n"
+	       "	chain input {\n"
+	       "		type filter hook input priority filter; policy drop;\n"
+	       "		iifname \"lo\" accept\n"
+	       "		iifname \"%s\" ip daddr %s accept\n"
+	       "		iifname \"%s\" meta pkttype { broadcast, multicast } accept\n"
+	       "		iifname \"%s\" ip daddr %s ip protocol icmp accept\n"
+	       "	}\n"
+	       "	chain forward {\n"
+	       "		type filter hook forward priority filter; policy drop;\n"
+	       "	}\n"
+	       "}\n",
+	    r->place->lan, endpoint_format_ip(r->place->lan_net + 1, lan),
+	    r->place->lan, r->place->lan,
+	    endpoint_format_ip(r->place->wan_ip, wan));
+}
+
 /* Base chains are filled anew; the daemon's own three keep what they hold. */
 static void put_portmap(struct rules *r)
 {
@@ -302,6 +328,14 @@ static void put_portmap(struct rules *r)
 	       "add rule inet portmap srcnat jump postrouting\n");
 }
 
+static int length_of(const struct rules *r, struct err *err)
+{
+	if (r->used >= r->room_bytes)
+		return err_set(err, EMSGSIZE, "a NAT ruleset of %zu bytes does "
+			       "not fit %zu", r->used, r->room_bytes);
+	return (int)r->used;
+}
+
 int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text,
 		size_t text_bytes, struct err *err)
 {
@@ -310,9 +344,16 @@ int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text
 
 	if (code)
 		return code;
+	if (!place->engine && nat_by(nat) != NAT_BY_NETFILTER)
+		return err_set(err, ENOTSUP, "netfilter cannot do this NAT "
+			       "exactly: %s", nat_why_engine(nat));
 	if (!place->fresh)
 		put(&r, "table inet router\n"
 			"delete table inet router\n");
+	if (place->engine) {
+		put_engine(&r);
+		return length_of(&r, err);
+	}
 	put(&r, "table inet router {\n");
 	put_sets(&r);
 	put_steady(&r);
@@ -325,8 +366,5 @@ int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text
 	put(&r, "}\n");
 	if (place->portmap)
 		put_portmap(&r);
-	if (r.used >= text_bytes)
-		return err_set(err, EMSGSIZE, "a NAT ruleset of %zu bytes does "
-			       "not fit %zu", r.used, text_bytes);
-	return (int)r.used;
+	return length_of(&r, err);
 }

@@ -31,8 +31,12 @@ nobase_dist_pkgdata_DATA = \
 	scenarios/field/30-inbound-first-for-a-while-twin.yaml \
 	scenarios/field/30-inbound-first-for-a-while.yaml \
 	scenarios/rfc4787/README.md \
+	scenarios/rfc4787/req01-mapping-adm-twin.yaml \
+	scenarios/rfc4787/req01-mapping-adm.yaml \
 	scenarios/rfc4787/req01-mapping-eim-twin.yaml \
 	scenarios/rfc4787/req01-mapping-eim.yaml \
+	scenarios/rfc4787/req01-mapping-sequential-twin.yaml \
+	scenarios/rfc4787/req01-mapping-sequential.yaml \
 	scenarios/rfc4787/req03-low-port.yaml \
 	scenarios/rfc4787/req03-two-hosts-one-port.yaml \
 	scenarios/rfc4787/req05-five-minutes.yaml \

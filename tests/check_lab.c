@@ -361,6 +361,7 @@ static Suite *lab_suite(void)
 	suite_add_tcase(suite, limit_tests());
 	suite_add_tcase(suite, router_tests());
 	suite_add_tcase(suite, age_tests());
+	suite_add_tcase(suite, engine_tests());
 	suite_add_tcase(suite, portmap_tests());
 	return suite;
 }

@@ -32,9 +32,14 @@ static int refused_inside(void *arg)
 	w.nodes[A].router = S;
 	ck_assert_int_eq(lab_new(&w.plan, &w.lab, &err), -EINVAL);
 	world_plan(&w, "easy");
-	w.nodes[HOME].nat.mapping = NAT_ADM;
+	w.nodes[HOME].nat.udp_timeout_s = 0;
 	ck_assert_int_eq(lab_new(&w.plan, &w.lab, &err), -ENOTSUP);
 	ck_assert_ptr_nonnull(strstr(err.text, "home"));
+	world_plan(&w, "easy");
+	w.nodes[HOME].nat.mapping = NAT_ADM;
+	w.nodes[HOME].portmap = LAB_PORTMAP_UPNP;
+	ck_assert_int_eq(lab_new(&w.plan, &w.lab, &err), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "home: portmap on this NAT"));
 	many = calloc(plan.count, sizeof(*many));
 	plan.nodes = many;
 	for (unsigned i = 0; i < plan.count; i++) {

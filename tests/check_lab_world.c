@@ -3,6 +3,7 @@
 
 #include "netns/sandbox.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,56 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/*
+ * Routers with an engine forward only while somebody serves the lab: whoever
+ * waits here does. A test process has one lab at a time, hence the globals.
+ */
+static struct lab *served;
+static struct clock lab_clock;
+
+static void serve(void)
+{
+	uint64_t now_us;
+
+	if (!served)
+		return;
+	do {
+		now_us = clock_now_us(&lab_clock);
+		lab_on_timer(served, now_us);
+	} while (lab_serve(served, now_us, NULL) > 0);
+}
+
+/* Like poll on one descriptor; true where it came to what is waited for. */
+static bool wait_for(int fd, short events, unsigned patience_ms)
+{
+	uint64_t end_us = clock_real_us() + patience_ms * 1000ULL;
+	struct pollfd waits[] = {{.fd = fd, .events = events},
+				 {.fd = served ? lab_fd(served) : -1,
+				  .events = POLLIN}};
+	uint64_t now_us;
+
+	for (;;) {
+		serve();
+		now_us = clock_real_us();
+		if (poll(waits, 2, now_us < end_us
+					   ? (int)((end_us - now_us) / 1000 + 1)
+					   : 0) < 0)
+			return false;
+		if (waits[0].revents)
+			return true;
+		if (!waits[1].revents && now_us >= end_us)
+			return false;
+	}
+}
+
+void world_skip(struct world *w, uint64_t us)
+{
+	serve();
+	clock_skip_us(&lab_clock, us);
+	ok(lab_age(w->lab, us, err));
+	serve();
+}
 
 static void plan_node(struct world *w, unsigned index, const char *name,
 		      enum lab_kind kind, int router)
@@ -44,12 +95,14 @@ void world_add_b(struct world *w)
 void world_up(struct world *w)
 {
 	ok(lab_new(&w->plan, &w->lab, err));
+	served = w->lab;
+	clock_start(&lab_clock);
 }
 
 void world_down(struct world *w)
 {
 	lab_free(w->lab);
-	w->lab = NULL;
+	w->lab = served = NULL;
 }
 
 void world_ready(struct world *w)
@@ -118,13 +171,12 @@ void udp_send(int fd, struct endpoint to, const char *text)
 
 struct endpoint udp_expect(int fd, const char *text)
 {
-	struct pollfd wait = {.fd = fd, .events = POLLIN};
 	char got[256] = "";
 	struct sockaddr_in from = {.sin_family = AF_INET};
 	socklen_t size = sizeof(from);
 	ssize_t bytes = -1;
 
-	ck_assert_msg(poll(&wait, 1, LONG_MS) == 1, "\"%s\" never came",
+	ck_assert_msg(wait_for(fd, POLLIN, LONG_MS), "\"%s\" never came",
 		      text);
 	bytes = recvfrom(fd, got, sizeof(got) - 1, MSG_DONTWAIT,
 			 (struct sockaddr *)&from, &size);
@@ -133,14 +185,26 @@ struct endpoint udp_expect(int fd, const char *text)
 	return at(ntohl(from.sin_addr.s_addr), ntohs(from.sin_port));
 }
 
+ssize_t udp_wait(int fd, char *text, size_t size_bytes)
+{
+	ssize_t bytes;
+
+	errno = ETIMEDOUT;
+	if (!wait_for(fd, POLLIN, SHORT_MS))
+		return -1;
+	bytes = recv(fd, text, size_bytes ? size_bytes - 1 : 0, MSG_DONTWAIT);
+	if (bytes >= 0 && size_bytes)
+		text[bytes] = '\0';
+	return bytes;
+}
+
 void udp_expect_nothing(int fd)
 {
-	struct pollfd wait = {.fd = fd, .events = POLLIN};
 	char got[256] = "";
 	ssize_t bytes;
 
 	/* Some milliseconds for another CPU's softirq to have its turn. */
-	if (poll(&wait, 1, 20) == 0)
+	if (!wait_for(fd, POLLIN, 20))
 		return;
 	bytes = recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
 	ck_assert_msg(bytes < 0, "\"%s\" got through", got);
@@ -161,6 +225,38 @@ void check_let_in(int a, int who, struct endpoint to, bool expected)
 		udp_expect_nothing(a);
 }
 
+/* Non-blocking, and connecting to it. */
+static int tcp_start(struct world *w, unsigned from,
+		     const struct sockaddr_in *there)
+{
+	int fd;
+
+	ok(lab_enter(w->lab, world_node(w, from), err));
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	lab_leave(w->lab);
+	ck_assert_int_ge(fd, 0);
+	ck_assert(connect(fd, (const struct sockaddr *)there,
+			  sizeof(*there)) == 0 || errno == EINPROGRESS);
+	return fd;
+}
+
+static bool tcp_carries(int client, int server)
+{
+	int peer = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	char text[8] = "";
+	bool carried;
+
+	ck_assert_int_ge(peer, 0);
+	carried = send(client, "to", 2, 0) == 2 &&
+		  wait_for(peer, POLLIN, LONG_MS) &&
+		  recv(peer, text, sizeof(text), 0) == 2 &&
+		  send(peer, "fro", 3, 0) == 3 &&
+		  wait_for(client, POLLIN, LONG_MS) &&
+		  recv(client, text, sizeof(text), 0) == 3;
+	close(peer);
+	return carried;
+}
+
 bool tcp_connects(struct world *w, unsigned from, unsigned to,
 		  unsigned patience_ms)
 {
@@ -168,10 +264,6 @@ bool tcp_connects(struct world *w, unsigned from, unsigned to,
 				    .sin_port = htons(443),
 				    .sin_addr.s_addr =
 					    htonl(world_ip(w, to))};
-	struct timeval patience = {
-		.tv_sec = patience_ms / 1000,
-		.tv_usec = patience_ms % 1000 * 1000,
-	};
 	bool connected;
 	int client, server;
 
@@ -180,13 +272,11 @@ bool tcp_connects(struct world *w, unsigned from, unsigned to,
 	ck_assert_int_eq(bind(server, (struct sockaddr *)&there,
 			      sizeof(there)), 0);
 	ck_assert_int_eq(listen(server, 1), 0);
-	ok(lab_enter(w->lab, world_node(w, from), err));
-	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience,
-		   sizeof(patience));
 	lab_leave(w->lab);
-	connected = connect(client, (struct sockaddr *)&there,
-			    sizeof(there)) == 0;
+	client = tcp_start(w, from, &there);
+	connected = wait_for(server, POLLIN, patience_ms);
+	if (connected)
+		ck_assert(tcp_carries(client, server));
 	close(client);
 	close(server);
 	return connected;

@@ -33,6 +33,8 @@ void world_plan(struct world *w, const char *home_preset);
 void world_add_b(struct world *w);
 void world_up(struct world *w);
 void world_down(struct world *w);
+/* Lab time passes, for netfilter and for engines. */
+void world_skip(struct world *w, uint64_t us);
 /* Waits for the port-mapping daemons. */
 void world_ready(struct world *w);
 
@@ -45,6 +47,8 @@ uint16_t udp_port(int fd);
 void udp_send(int fd, struct endpoint to, const char *text);
 /* Waits for a datagram, which must be TEXT; returns its sender. */
 struct endpoint udp_expect(int fd, const char *text);
+/* Any datagram, as a string; its size, or -1 with errno. */
+ssize_t udp_wait(int fd, char *text, size_t size_bytes);
 /*
  * Nothing was on its way to FD: what has been sent so far has arrived or died,
  * since in a lab a packet goes through within its sender's own system call.
@@ -94,10 +98,11 @@ int world_missing(void);
 	END_TEST                                                               \
 	static void name##_body(struct world *w)
 
-/* check_lab_limits.c, _router.c, _age.c, _portmap.c */
+/* check_lab_limits.c, _router.c, _age.c, _engine.c, _portmap.c */
 TCase *limit_tests(void);
 TCase *router_tests(void);
 TCase *age_tests(void);
+TCase *engine_tests(void);
 TCase *portmap_tests(void);
 
 #endif

@@ -51,6 +51,7 @@ START_TEST(presets_have_names_and_summaries)
 		ck_assert_ptr_eq(nat_preset_find(p->name), p);
 		ck_assert_int_gt(strlen(p->summary), 10);
 		ck_assert_int_eq(nat_supported(&p->nat, NULL), 0);
+		ck_assert_int_eq(nat_by(&p->nat), NAT_BY_NETFILTER);
 	}
 	ck_assert_ptr_null(nat_preset_find("no-such-nat"));
 	ck_assert_str_eq(nat_mapping_names[NAT_APDM], "apdm");
@@ -87,46 +88,76 @@ START_TEST(timeouts_are_in_the_text)
 }
 END_TEST
 
+#define TIMEOUTS .udp_timeout_s = 30, .udp_stream_timeout_s = 120
+
 struct refusal {
 	struct nat nat;
-	const char *nearest; /* must be named */
+	const char *word; /* must be said */
 };
 
-static const struct refusal refusals[] = {
-	{{.mapping = NAT_ADM, .filtering = NAT_APDF, .udp_timeout_s = 30,
-	  .udp_stream_timeout_s = 120}, "symmetric"},
-	{{.mapping = NAT_EIM, .filtering = NAT_APDF,
-	  .ports = NAT_PORTS_SEQUENTIAL, .udp_timeout_s = 30,
-	  .udp_stream_timeout_s = 120}, "random"},
-	{{.mapping = NAT_APDM, .filtering = NAT_APDF, .udp_timeout_s = 30,
-	  .udp_stream_timeout_s = 120}, "random"},
-	{{.mapping = NAT_APDM, .filtering = NAT_EIF, .ports = NAT_PORTS_RANDOM,
-	  .udp_timeout_s = 30, .udp_stream_timeout_s = 120}, "apdf"},
-	{{.mapping = NAT_APDM, .filtering = NAT_APDF, .hairpin = true,
-	  .ports = NAT_PORTS_RANDOM, .udp_timeout_s = 30,
-	  .udp_stream_timeout_s = 120}, "hairpin: false"},
-	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .ports = NAT_PORTS_RANDOM,
-	  .udp_timeout_s = 30, .udp_stream_timeout_s = 120}, "preserve"},
-	{{.mapping = NAT_EIM, .filtering = NAT_FILTERING_NONE,
-	  .udp_timeout_s = 30, .udp_stream_timeout_s = 120}, "eif"},
-	{{.mapping = NAT_MAPPING_NONE, .hairpin = true, .udp_timeout_s = 30,
-	  .udp_stream_timeout_s = 120}, "hairpin: false"},
+static const struct refusal impossible[] = {
+	{{.mapping = NAT_EIM, .filtering = NAT_FILTERING_NONE, TIMEOUTS},
+	 "eif"},
+	{{.mapping = NAT_ADM, .filtering = NAT_FILTERING_NONE, TIMEOUTS},
+	 "eif"},
+	{{.mapping = NAT_MAPPING_NONE, .hairpin = true, TIMEOUTS},
+	 "hairpin: false"},
+	{{.mapping = NAT_MAPPING_NONE, .ports = NAT_PORTS_SEQUENTIAL,
+	  TIMEOUTS}, "ports preserve"},
 	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .udp_timeout_s = 0,
 	  .udp_stream_timeout_s = 120}, "1s"},
 };
 
-START_TEST(what_netfilter_cannot_do_is_refused)
+START_TEST(what_nobody_can_do_is_refused)
 {
 	struct err err = {.text = ""};
 
-	for (unsigned i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-		ck_assert_int_eq(nat_supported(&refusals[i].nat, &err),
-				 -ENOTSUP);
+	for (unsigned i = 0; i < sizeof(impossible) / sizeof(impossible[0]);
+	     i++) {
+		const struct nat *nat = &impossible[i].nat;
+
+		ck_assert_int_eq(nat_supported(nat, &err), -ENOTSUP);
 		ck_assert_msg(strstr(err.text, "nearest: "), "%s", err.text);
-		ck_assert_msg(strstr(err.text, refusals[i].nearest), "%s",
+		ck_assert_msg(strstr(err.text, impossible[i].word), "%s",
 			      err.text);
-		ck_assert_int_eq(nat_ruleset(&refusals[i].nat, &place, text,
-					     sizeof(text), NULL), -ENOTSUP);
+		ck_assert_int_eq(nat_ruleset(nat, &place, text, sizeof(text),
+					     NULL), -ENOTSUP);
+	}
+}
+END_TEST
+
+static const struct refusal engines[] = {
+	{{.mapping = NAT_ADM, .filtering = NAT_APDF, TIMEOUTS}, "adm"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF,
+	  .ports = NAT_PORTS_SEQUENTIAL, TIMEOUTS}, "sequential"},
+	{{.mapping = NAT_APDM, .filtering = NAT_APDF, TIMEOUTS}, "preserve"},
+	{{.mapping = NAT_APDM, .filtering = NAT_EIF, .ports = NAT_PORTS_RANDOM,
+	  TIMEOUTS}, "apdf"},
+	{{.mapping = NAT_APDM, .filtering = NAT_APDF, .hairpin = true,
+	  .ports = NAT_PORTS_RANDOM, TIMEOUTS}, "hairpin"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .ports = NAT_PORTS_RANDOM,
+	  TIMEOUTS}, "random"},
+};
+
+START_TEST(what_netfilter_cannot_do_is_the_engines)
+{
+	struct nat_place with = place;
+	struct err err = {.text = ""};
+
+	with.engine = true;
+	for (unsigned i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
+		const struct nat *nat = &engines[i].nat;
+
+		ck_assert_int_eq(nat_supported(nat, &err), 0);
+		ck_assert_int_eq(nat_by(nat), NAT_BY_ENGINE);
+		ck_assert_ptr_nonnull(strstr(nat_why_engine(nat),
+					     engines[i].word));
+		ck_assert_int_eq(nat_ruleset(nat, &place, text, sizeof(text),
+					     &err), -ENOTSUP);
+		ck_assert_msg(strstr(err.text, engines[i].word), "%s",
+			      err.text);
+		rules(nat, &with);
+		ck_assert_ptr_null(strstr(text, "type nat"));
 	}
 }
 END_TEST
@@ -173,6 +204,10 @@ static void load_variants(const char *name, struct nat nat)
 			nat.wan_input = (enum nat_wan_input)wan;
 			nat.hairpin = (more & 1) && nat.mapping == NAT_EIM;
 			with.portmap = more & 2;
+			with.engine = false;
+			rules(&nat, &with);
+			load(name);
+			with.engine = true;
 			rules(&nat, &with);
 			load(name);
 		}
@@ -226,7 +261,8 @@ int main(void)
 	tcase_add_test(all, presets_have_names_and_summaries);
 	tcase_add_test(all, a_short_buffer_is_told);
 	tcase_add_test(all, timeouts_are_in_the_text);
-	tcase_add_test(all, what_netfilter_cannot_do_is_refused);
+	tcase_add_test(all, what_nobody_can_do_is_refused);
+	tcase_add_test(all, what_netfilter_cannot_do_is_the_engines);
 	tcase_add_test(all, sets_are_those_of_the_text);
 	tcase_add_test(all, the_kernel_takes_every_ruleset);
 	suite_add_tcase(suite, all);

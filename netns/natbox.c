@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "netns/natbox.h"
+
+#include "wire/packet.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+
+enum {
+	AT_ONCE = 16,	  /* packets in one system call */
+	TURNS = 8,	  /* system calls in one turn */
+	PACKET_BYTES = 65536,
+	QUEUE_BYTES = 4 << 20,
+	CONTROL_BYTES = CMSG_SPACE(sizeof(struct tpacket_auxdata)),
+	/* Where things are in an IPv4 header. */
+	IPV4_BYTES = 20,
+	IPV4_TOTAL = 2,
+	IPV4_FRAGMENT = 6,
+	IPV4_PROTO = 9,
+	IPV4_SRC = 12,
+	IPV4_DST = 16,
+	UDP_CHECKSUM = 6,
+	TCP_CHECKSUM = 16,
+};
+
+/* A batch: buffers and what recvmmsg wants to know of them. */
+struct batch {
+	struct mmsghdr messages[AT_ONCE];
+	struct iovec data[AT_ONCE];
+	struct sockaddr_ll from[AT_ONCE];
+	_Alignas(struct cmsghdr) uint8_t control[AT_ONCE][CONTROL_BYTES];
+	uint8_t packets[AT_ONCE][PACKET_BYTES]; /* rarely touched beyond MTU */
+};
+
+struct natbox {
+	struct engine *engine;
+	uint32_t wan_ip;
+	int hear_fds[2]; /* by side */
+	int send_fds[2];
+	int host_fd; /* to the router's own stack, by way of lo */
+	struct natbox_block *blocks;
+	unsigned block_count;
+	struct batch *batch;
+};
+
+/* --- the engine's words ----------------------------------------------------- */
+
+static enum engine_dependence mapping_of(const struct nat *nat)
+{
+	return nat->mapping == NAT_APDM ? ENGINE_APD
+	       : nat->mapping == NAT_ADM ? ENGINE_AD
+					 : ENGINE_EI;
+}
+
+static enum engine_dependence filtering_of(const struct nat *nat)
+{
+	return nat->filtering == NAT_APDF ? ENGINE_APD
+	       : nat->filtering == NAT_ADF ? ENGINE_AD
+					   : ENGINE_EI;
+}
+
+/*
+ * As netfilter has it where both can do a behaviour: a port is kept where it
+ * is free and drawn where it is not; packets of both directions refresh.
+ */
+static struct engine_config config_of(const struct natbox_plan *plan)
+{
+	static const enum engine_ports ports[] = {
+		[NAT_PORTS_PRESERVE] = ENGINE_PORTS_PRESERVE_OR_RANDOM,
+		[NAT_PORTS_RANDOM] = ENGINE_PORTS_RANDOM,
+		[NAT_PORTS_SEQUENTIAL] = ENGINE_PORTS_SEQUENTIAL,
+	};
+	static const enum engine_stray strays[] = {
+		[NAT_WAN_DROP] = ENGINE_STRAY_DROP,
+		[NAT_WAN_REJECT] = ENGINE_STRAY_REJECT,
+		[NAT_WAN_ACCEPT] = ENGINE_STRAY_ACCEPT,
+	};
+	const struct nat *nat = &plan->nat;
+
+	return (struct engine_config){
+		.mapping = mapping_of(nat),
+		.filtering = filtering_of(nat),
+		.ports = ports[nat->ports],
+		.hairpin = nat->hairpin ? ENGINE_HAIRPIN_EXTERNAL
+					: ENGINE_HAIRPIN_NONE,
+		.refresh_inbound = true,
+		.udp_timeout_s = nat->udp_timeout_s,
+		.udp_stream_timeout_s = nat->udp_stream_timeout_s,
+		.stray = strays[nat->wan_input],
+		.udp_blocked = nat->udp_blocked,
+		.pool = {plan->wan_ip},
+		.pool_count = 1,
+		.lan_net = plan->lan_net,
+		.lan_mask = plan->lan_mask,
+		.lan_ip = plan->lan_ip,
+		.seed = plan->seed,
+	};
+}
+
+/* --- packets ---------------------------------------------------------------- */
+
+static uint16_t get16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+	return (uint32_t)get16(at) << 16 | get16(at + 2);
+}
+
+/* Of the whole header, options included; 0: this is no IPv4 packet. */
+static size_t header_bytes(const uint8_t *packet, size_t size_bytes)
+{
+	size_t bytes;
+
+	if (size_bytes < IPV4_BYTES || packet[0] >> 4 != 4)
+		return 0;
+	bytes = (packet[0] & 15) * 4u;
+	return bytes < IPV4_BYTES || bytes > size_bytes ? 0 : bytes;
+}
+
+/*
+ * A packet that never saw a wire has only the sum of its pseudo-header in its
+ * checksum, where it belongs: the sum over all of it is what hardware would
+ * have put there.
+ */
+static void finish_checksum(uint8_t *packet, size_t size_bytes)
+{
+	size_t ip_bytes = header_bytes(packet, size_bytes), at, left;
+	uint16_t sum;
+
+	if (!ip_bytes || get16(packet + IPV4_TOTAL) > size_bytes ||
+	    get16(packet + IPV4_TOTAL) < ip_bytes)
+		return;
+	left = get16(packet + IPV4_TOTAL) - ip_bytes;
+	if (packet[IPV4_PROTO] == IPPROTO_UDP)
+		at = UDP_CHECKSUM;
+	else if (packet[IPV4_PROTO] == IPPROTO_TCP)
+		at = TCP_CHECKSUM;
+	else
+		return;
+	if (left < at + 2)
+		return;
+	packet += ip_bytes;
+	sum = packet_checksum(packet, left);
+	if (!sum && at == UDP_CHECKSUM)
+		sum = 0xffff;
+	packet[at] = (uint8_t)(sum >> 8);
+	packet[at + 1] = (uint8_t)sum;
+}
+
+static bool block_hits(const struct natbox_block *block, const uint8_t *packet,
+		       size_t size_bytes, size_t ip_bytes)
+{
+	int proto = packet[IPV4_PROTO];
+
+	if (get32(packet + IPV4_SRC) != block->src ||
+	    get32(packet + IPV4_DST) != block->dst ||
+	    (block->proto && proto != block->proto))
+		return false;
+	if (!block->port)
+		return true;
+	/* Only a first fragment has ports. */
+	return (proto == IPPROTO_UDP || proto == IPPROTO_TCP) &&
+	       size_bytes >= ip_bytes + 4 &&
+	       !(get16(packet + IPV4_FRAGMENT) & 0x1fff) &&
+	       get16(packet + ip_bytes + 2) == block->port;
+}
+
+static bool is_blocked(const struct natbox *b, bool inward,
+		       const uint8_t *packet, size_t size_bytes)
+{
+	size_t ip_bytes = header_bytes(packet, size_bytes);
+
+	for (unsigned i = 0; ip_bytes && i < b->block_count; i++)
+		if (b->blocks[i].inward == inward &&
+		    block_hits(&b->blocks[i], packet, size_bytes, ip_bytes))
+			return true;
+	return false;
+}
+
+/* What cannot be sent is lost, as on any link. */
+static void send_to(int fd, const uint8_t *packet, size_t size_bytes)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET};
+
+	to.sin_addr.s_addr = htonl(get32(packet + IPV4_DST));
+	if (sendto(fd, packet, size_bytes, MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (const struct sockaddr *)&to, sizeof(to)) < 0)
+		return;
+}
+
+static void on_emit(void *arg, enum engine_side to, const uint8_t *packet,
+		    size_t size_bytes)
+{
+	struct natbox *b = arg;
+
+	if (to == ENGINE_LAN && is_blocked(b, true, packet, size_bytes))
+		return;
+	send_to(b->send_fds[to], packet, size_bytes);
+}
+
+/*
+ * For the router itself. The kernel has had its own copy, and has taken what
+ * came to its LAN address and pings from inside (nat_ruleset); the rest it
+ * dropped, since only the engine knows what no mapping fits.
+ */
+static void to_host(struct natbox *b, enum engine_side from,
+		    const uint8_t *packet, size_t size_bytes)
+{
+	if (get32(packet + IPV4_DST) != b->wan_ip ||
+	    (from == ENGINE_LAN && packet[IPV4_PROTO] == IPPROTO_ICMP))
+		return;
+	send_to(b->host_fd, packet, size_bytes);
+}
+
+static void take(struct natbox *b, uint64_t now_us, enum engine_side from,
+		 uint8_t *packet, size_t size_bytes)
+{
+	enum engine_verdict verdict;
+
+	if (from == ENGINE_LAN && is_blocked(b, false, packet, size_bytes))
+		return;
+	verdict = engine_input(b->engine, now_us, from, packet, size_bytes,
+			       on_emit, b);
+	if (verdict == ENGINE_TO_HOST)
+		to_host(b, from, packet, size_bytes);
+}
+
+/* --- hearing ---------------------------------------------------------------- */
+
+static bool lacks_checksum(struct msghdr *m)
+{
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		struct tpacket_auxdata aux;
+
+		if (c->cmsg_level != SOL_PACKET ||
+		    c->cmsg_type != PACKET_AUXDATA)
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		return aux.tp_status & TP_STATUS_CSUMNOTREADY;
+	}
+	return false;
+}
+
+static void reset_batch(struct batch *batch)
+{
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		batch->data[i] = (struct iovec){batch->packets[i],
+						PACKET_BYTES};
+		batch->messages[i].msg_hdr = (struct msghdr){
+			.msg_name = &batch->from[i],
+			.msg_namelen = sizeof(batch->from[i]),
+			.msg_iov = &batch->data[i],
+			.msg_iovlen = 1,
+			.msg_control = batch->control[i],
+			.msg_controllen = CONTROL_BYTES,
+		};
+	}
+}
+
+/* A bridge floods what it knows no port for: that is for other machines. */
+static void take_message(struct natbox *b, uint64_t now_us,
+			 enum engine_side from, unsigned i)
+{
+	struct batch *batch = b->batch;
+	struct mmsghdr *m = &batch->messages[i];
+
+	if (batch->from[i].sll_pkttype != PACKET_HOST ||
+	    (m->msg_hdr.msg_flags & MSG_TRUNC))
+		return;
+	if (lacks_checksum(&m->msg_hdr))
+		finish_checksum(batch->packets[i], m->msg_len);
+	take(b, now_us, from, batch->packets[i], m->msg_len);
+}
+
+/* 1: there may be more; 0: that was all; or a negative errno. */
+static int hear(struct natbox *b, uint64_t now_us, enum engine_side from,
+		struct err *err)
+{
+	int count;
+
+	reset_batch(b->batch);
+	count = recvmmsg(b->hear_fds[from], b->batch->messages, AT_ONCE,
+			 MSG_DONTWAIT, NULL);
+	if (count < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	/* Told once when the link goes down; it may come up again. */
+	if (count < 0 && errno == ENETDOWN)
+		return 1;
+	if (count < 0)
+		return err_set(err, errno, "cannot hear a link: %s",
+			       strerror(errno));
+	for (unsigned i = 0; i < (unsigned)count; i++)
+		take_message(b, now_us, from, i);
+	return count == AT_ONCE;
+}
+
+int natbox_serve(struct natbox *b, uint64_t now_us, struct err *err)
+{
+	for (enum engine_side side = ENGINE_LAN; side <= ENGINE_WAN; side++) {
+		int code = 1;
+
+		for (unsigned i = 0; i < TURNS && code > 0; i++)
+			code = hear(b, now_us, side, err);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+uint64_t natbox_deadline(const struct natbox *b)
+{
+	return engine_deadline(b->engine);
+}
+
+void natbox_on_timer(struct natbox *b, uint64_t now_us)
+{
+	engine_on_timer(b->engine, now_us, on_emit, b);
+}
+
+int natbox_watch(struct natbox *b, int epoll_fd, struct err *err)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = b};
+
+	for (unsigned side = 0; side < 2; side++)
+		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, b->hear_fds[side],
+			      &event))
+			return err_set(err, errno, "cannot watch a link: %s",
+				       strerror(errno));
+	return 0;
+}
+
+void natbox_unwatch(struct natbox *b, int epoll_fd)
+{
+	for (unsigned side = 0; side < 2; side++)
+		(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, b->hear_fds[side],
+				NULL);
+}
+
+/* --- sockets ---------------------------------------------------------------- */
+
+/* Bound only once it is set up, so that it never hears what it sends. */
+static int open_hearing(unsigned ifindex)
+{
+	struct sockaddr_ll at = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_IP),
+				 .sll_ifindex = (int)ifindex};
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			0);
+	int on = 1, queue_bytes = QUEUE_BYTES;
+
+	if (fd < 0)
+		return -errno;
+	/* Without, a burst is lost earlier: no reason to give up. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue_bytes,
+			 sizeof(queue_bytes));
+	if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on,
+		       sizeof(on)) ||
+	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) ||
+	    bind(fd, (const struct sockaddr *)&at, sizeof(at))) {
+		int code = -errno;
+
+		close(fd);
+		return code;
+	}
+	return fd;
+}
+
+/* IFINDEX 0: wherever the route leads. */
+static int open_sending(unsigned ifindex)
+{
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			IPPROTO_RAW);
+	int on = 1, index = (int)ifindex;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &on, sizeof(on)) ||
+	    (index && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index,
+				 sizeof(index)))) {
+		int code = -errno;
+
+		close(fd);
+		return code;
+	}
+	return fd;
+}
+
+static int open_sockets(struct natbox *b, const struct natbox_plan *plan,
+			struct err *err)
+{
+	const unsigned indexes[] = {[ENGINE_LAN] = plan->lan_index,
+				    [ENGINE_WAN] = plan->wan_index};
+	int failed = 0;
+
+	for (unsigned side = 0; side < 2 && !failed; side++) {
+		b->hear_fds[side] = open_hearing(indexes[side]);
+		b->send_fds[side] = open_sending(indexes[side]);
+		if (b->hear_fds[side] < 0)
+			failed = b->hear_fds[side];
+		else if (b->send_fds[side] < 0)
+			failed = b->send_fds[side];
+	}
+	b->host_fd = open_sending(0);
+	if (!failed && b->host_fd < 0)
+		failed = b->host_fd;
+	if (failed)
+		return err_set(err, -failed, "%s: cannot open the sockets of "
+			       "its NAT engine: %s", plan->where,
+			       strerror(-failed));
+	return 0;
+}
+
+/* --- life -------------------------------------------------------------------- */
+
+int natbox_restart(struct natbox *b, const struct natbox_plan *plan,
+		   struct err *err)
+{
+	struct engine_config config = config_of(plan);
+	struct engine *engine;
+	struct err why = {.text = ""};
+	int code = engine_new(&config, &engine, &why);
+
+	if (code)
+		return err_set(err, -code, "%s: %s", plan->where, why.text);
+	engine_free(b->engine);
+	b->engine = engine;
+	b->wan_ip = plan->wan_ip;
+	return 0;
+}
+
+int natbox_new(const struct natbox_plan *plan, struct natbox **box,
+	       struct err *err)
+{
+	struct natbox *b = calloc(1, sizeof(*b));
+	struct closing *closing = NULL;
+	int code;
+
+	*box = NULL;
+	if (b)
+		b->batch = malloc(sizeof(*b->batch));
+	if (!b || !b->batch) {
+		free(b);
+		return err_set(err, ENOMEM, "%s: no memory for a NAT engine",
+			       plan->where);
+	}
+	b->hear_fds[0] = b->hear_fds[1] = -1;
+	b->send_fds[0] = b->send_fds[1] = b->host_fd = -1;
+	code = natbox_restart(b, plan, err);
+	if (!code)
+		code = open_sockets(b, plan, err);
+	if (code) {
+		natbox_free(b, &closing);
+		closing_start(closing);
+		return code;
+	}
+	*box = b;
+	return 0;
+}
+
+void natbox_free(struct natbox *b, struct closing **closing)
+{
+	if (!b)
+		return;
+	for (unsigned side = 0; side < 2; side++) {
+		closing_add(closing, b->hear_fds[side]);
+		closing_add(closing, b->send_fds[side]);
+	}
+	closing_add(closing, b->host_fd);
+	engine_free(b->engine);
+	free(b->blocks);
+	free(b->batch);
+	free(b);
+}
+
+void natbox_flush(struct natbox *b)
+{
+	engine_flush(b->engine, false);
+}
+
+int natbox_set_blocks(struct natbox *b, const struct natbox_block *blocks,
+		      unsigned count, struct err *err)
+{
+	struct natbox_block *copy = NULL;
+
+	if (count) {
+		copy = malloc(count * sizeof(*copy));
+		if (!copy)
+			return err_set(err, ENOMEM, "no memory for blocks");
+		memcpy(copy, blocks, count * sizeof(*copy));
+	}
+	free(b->blocks);
+	b->blocks = copy;
+	b->block_count = count;
+	return 0;
+}
+
+void natbox_stats(const struct natbox *b, struct engine_stats *stats)
+{
+	engine_stats(b->engine, stats);
+}

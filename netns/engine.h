@@ -82,6 +82,7 @@ struct engine_config {
 	 */
 	unsigned udp_timeout_s;	       /* 0: 300, RFC 4787 REQ-5 */
 	unsigned udp_stream_timeout_s; /* once both ways were seen; 0: same */
+	unsigned udp_stream_after_s; /* and the flow is so old; Linux: 2 */
 	unsigned tcp_timeout_s;	       /* established; 0: 7440 (2 h 4 min) */
 	unsigned tcp_transitory_timeout_s; /* 0: 240 */
 	unsigned icmp_timeout_s;	   /* 0: 60 */

@@ -310,6 +310,7 @@ static struct session *session_new(struct engine *e, struct mapping *m,
 	if (!s)
 		return NULL;
 	s->mapping = m;
+	s->born_us = e->now_us;
 	if (e->config.filtering == ENGINE_AD) {
 		s->peer = peer_get(e, m, flow->peer_ip);
 		if (!s->peer) {
@@ -358,14 +359,22 @@ struct session *engine_session_in(struct engine *e, struct mapping *m,
 	return session_new(e, m, &flow);
 }
 
+/* Answered, and as old as a flow must be for the longer timeout. */
+static bool is_stream(const struct engine *e, const struct session *s)
+{
+	return s->seen == SEEN_BOTH &&
+	       e->now_us - s->born_us >=
+		       (uint64_t)e->config.udp_stream_after_s * 1000000;
+}
+
 static struct queue *session_queue(struct engine *e, const struct session *s)
 {
 	switch (s->node.key.proto) {
 	case PROTO_UDP:
 		if (!s->holds)
 			return &e->queues[QUEUE_STRANGERS];
-		return &e->queues[s->seen == SEEN_BOTH ? QUEUE_UDP_STREAM
-						       : QUEUE_UDP];
+		return &e->queues[is_stream(e, s) ? QUEUE_UDP_STREAM
+						  : QUEUE_UDP];
 	case PROTO_TCP:
 		return &e->queues[engine_tcp_established(s)
 					  ? QUEUE_TCP

@@ -155,6 +155,7 @@ struct session {
 	struct mapping *mapping;
 	struct peer *peer;
 	struct session *prev, *next; /* of the same mapping */
+	uint64_t born_us;
 	uint8_t seen;
 	uint8_t tcp; /* see engine_tcp.c */
 	/*

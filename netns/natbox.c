@@ -95,6 +95,8 @@ static struct engine_config config_of(const struct natbox_plan *plan)
 		.refresh_inbound = true,
 		.udp_timeout_s = nat->udp_timeout_s,
 		.udp_stream_timeout_s = nat->udp_stream_timeout_s,
+		/* As netfilter has it, so that the two are one NAT. */
+		.udp_stream_after_s = 2,
 		.stray = strays[nat->wan_input],
 		.udp_blocked = nat->udp_blocked,
 		.pool = {plan->wan_ip},

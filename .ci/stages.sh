@@ -103,7 +103,7 @@ memcheck() {
 	need valgrind
 	build_in memcheck CFLAGS='-g -O1'
 	local programs
-	export CK_FORK=no CK_TIMEOUT_MULTIPLIER=20
+	export CK_FORK=no CK_TIMEOUT_MULTIPLIER=20 UNDER_VALGRIND=1
 	programs=$(find tests -maxdepth 1 -name 'check_*' -type f -executable \
 		! -name check_sandbox ! -name check_lab -printf '%p ')
 	check_with make TESTS="$programs" LOG_COMPILER="valgrind --quiet \

@@ -354,6 +354,18 @@ START_TEST(mapping_outlives_client)
 }
 END_TEST
 
+/* Field by field: what lies between them is nobody's. */
+static void same_sent(const struct world_sent *a, const struct world_sent *b)
+{
+	ck_assert_ptr_nonnull(b);
+	ck_assert_uint_eq(a->at_us, b->at_us);
+	ck_assert_uint_eq(a->node, b->node);
+	ck_assert_int_eq(a->kind, b->kind);
+	ck_assert_int_eq(a->relayed, b->relayed);
+	ck_assert(endpoint_equal(a->dst, b->dst));
+	ck_assert_uint_eq(a->size_bytes, b->size_bytes);
+}
+
 START_TEST(same_seed_same_run)
 {
 	struct world *other = world_new();
@@ -368,9 +380,8 @@ START_TEST(same_seed_same_run)
 	for (unsigned n = 0; n < WORLD_NODES; n++)
 		for (unsigned k = WORLD_STUN; k <= WORLD_SSDP; k++)
 			for (unsigned i = 0; world_nth(w, 0, n, k, i); i++)
-				ck_assert_mem_eq(world_nth(w, 0, n, k, i),
-						 world_nth(other, 0, n, k, i),
-						 sizeof(struct world_sent));
+				same_sent(world_nth(w, 0, n, k, i),
+					  world_nth(other, 0, n, k, i));
 	world_free(other);
 }
 END_TEST

@@ -2,7 +2,6 @@
 /* Recordings with something missing, odd, or just very much of it. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <check.h>
 
@@ -299,20 +298,9 @@ START_TEST(texts_fit_their_room)
 }
 END_TEST
 
-static double run_time(void)
-{
-	struct timespec from, to;
-
-	clock_gettime(CLOCK_MONOTONIC, &from);
-	stage_journeys(s);
-	clock_gettime(CLOCK_MONOTONIC, &to);
-	return (double)(to.tv_sec - from.tv_sec) +
-	       (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-}
-
 /*
  * 60,000 frames, all different and all the same: were it quadratic, it would
- * take minutes. The limit has room for sanitizers and a busy machine.
+ * take minutes, and the time-out of these tests would end it.
  */
 START_TEST(many_frames_take_little_time)
 {
@@ -324,7 +312,7 @@ START_TEST(many_frames_take_little_time)
 		stage_say(s, payload);
 		stage_hops(s, A_TO_C);
 	}
-	ck_assert_double_lt(run_time(), 3);
+	stage_journeys(s);
 	ck_assert_uint_eq(s->j->count, 10000);
 	for (size_t i = 0; i < s->j->count; i++)
 		ck_assert(stage_at(s, i)->arrived);

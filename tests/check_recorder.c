@@ -490,13 +490,17 @@ START_TEST(many_handles_stay_small)
 	struct err err = {0};
 	long before = rss_kib();
 
+	/* Without a fork of its own it would find the last turn's count. */
+	memset(&h, 0, sizeof(h));
 	for (unsigned i = 0; i < count; i++)
 		add(r, i % 2, i % 2 ? "a.va" : "b.vb", i % 2 ? mac_a : mac_b);
 	ck_assert_msg(!recorder_open(r, &err), "%s", err.text);
 	for (uint32_t i = 0; i < 40; i++)
 		send_udp(true, i, 1000);
 	drain_until(r, &h, 40 * count);
-	ck_assert_int_lt(rss_kib() - before, RSS_LIMIT_KIB);
+	/* What valgrind needs for itself would count, too. */
+	if (!getenv("UNDER_VALGRIND"))
+		ck_assert_int_lt(rss_kib() - before, RSS_LIMIT_KIB);
 	recorder_close(r);
 	close(fd);
 }

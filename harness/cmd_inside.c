@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verbs that lend a lab to somebody: shell and exec. */
 #include "harness/commands.h"
+#include "harness/environment.h"
 #include "harness/pool.h"
 #include "harness/run.h"
 #include "netns/sandbox.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -49,54 +49,23 @@ struct lending {
 
 /* --- environment --------------------------------------------------------- */
 
-static char *variable(const char *name, const char *value)
-{
-	char *text = NULL;
-
-	return asprintf(&text, "%s=%s", name, value) < 0 ? NULL : text;
-}
-
-static char *address_variable(const struct lab_node *node)
-{
-	char name[128], ip[ENDPOINT_TEXT_BYTES];
-	size_t at = (size_t)snprintf(name, sizeof(name), "NATRIG_ADDR_");
-
-	for (const char *c = node->plan.name; *c && at + 1 < sizeof(name); c++)
-		name[at++] = *c == '-' ? '_' : (char)toupper((uint8_t)*c);
-	name[at] = '\0';
-	return variable(name, endpoint_format_ip(node->ifaces[0].ip, ip));
-}
-
-/* NULL-terminated, own strings first; not freed: the process ends with it. */
+/* NULL: no memory. Its strings are not freed: the process ends with them. */
 static const char **make_environment(const struct lending *l,
 				     const struct lab *lab)
 {
 	const struct scenario *s = l->scenario;
+	struct environment env = {0};
 	char ip[ENDPOINT_TEXT_BYTES];
-	size_t count = 0, room = lab->count + 8;
-	const char **env;
+	int ret = environment_add_lab(&env, lab);
 
-	while (environ[count])
-		count++;
-	env = calloc(count + room, sizeof(*env));
-	if (!env)
-		return NULL;
-	count = 0;
-	for (unsigned i = 0; i < lab->count; i++)
-		env[count++] = address_variable(&lab->nodes[i]);
-	if (s->stun_count)
-		env[count++] = variable(
-			"NATRIG_STUN",
+	if (!ret)
+		ret = environment_add_host(&env, &lab->nodes[l->node]);
+	if (!ret && s->stun_count)
+		ret = environment_set(
+			&env, "NATRIG_STUN", "%s",
 			endpoint_format_ip(
 				lab->nodes[s->stun_nodes[0]].ifaces[0].ip, ip));
-	env[count++] = variable("NATRIG_HOST", s->plan.nodes[l->node].name);
-	env[count++] = variable(
-		"NATRIG_GATEWAY",
-		endpoint_format_ip(lab->nodes[l->node].gateway_ip, ip));
-	for (char **e = environ; *e; e++)
-		if (strncmp(*e, "NATRIG_", 7))
-			env[count++] = *e;
-	return env;
+	return ret ? NULL : environment_whole(&env);
 }
 
 /* --- inside -------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "harness/adapter.h"
 #include "harness/commands.h"
 #include "harness/pool.h"
 #include "harness/report.h"
@@ -21,9 +22,12 @@ static const char help[] =
 	"      --json       one JSON object on standard output instead of text\n"
 	"      --tap        TAP 14 on standard output instead of text\n"
 	"      --junit FILE a JUnit report into FILE, besides\n"
-	"      --keep DIR   keep the recordings, DIR/SCENARIO.pcapng\n"
+	"      --keep DIR   keep the recordings, DIR/SCENARIO.pcapng, and of\n"
+	"                   real clients logs and state, DIR/SCENARIO.files/\n"
 	"      --real-time  wait timers out instead of skipping idle time\n"
-	"      --client K   run every host's client as K (now: model)\n"
+	"      --skip-time  refuse where idle time cannot be skipped\n"
+	"      --client K   run every host's client as K: model, or a real one,\n"
+	"                   NAME or NAME@VERSION (see natrig client list)\n"
 	"      --certify    measure each router too, as RFC 4787 has it: one\n"
 	"                   that is not what was asked for falls short\n"
 	"  -v, --verbose    each step and statement, also of what holds\n"
@@ -35,7 +39,7 @@ static const char help[] =
 
 struct options {
 	unsigned jobs;
-	bool json, tap, real_time, verbose, quiet, certify;
+	bool json, tap, real_time, skip_time, verbose, quiet, certify;
 	const char *junit, *keep, *client;
 };
 
@@ -56,6 +60,7 @@ static int read_options(int argc, char **argv, struct options *o)
 		{"junit", required_argument, NULL, 'U'},
 		{"keep", required_argument, NULL, 'K'},
 		{"real-time", no_argument, NULL, 'R'},
+		{"skip-time", no_argument, NULL, 'S'},
 		{"client", required_argument, NULL, 'C'},
 		{"certify", no_argument, NULL, 'F'},
 		{"verbose", no_argument, NULL, 'v'},
@@ -90,6 +95,9 @@ static int read_options(int argc, char **argv, struct options *o)
 		case 'R':
 			o->real_time = true;
 			break;
+		case 'S':
+			o->skip_time = true;
+			break;
 		case 'C':
 			o->client = optarg;
 			break;
@@ -110,9 +118,9 @@ static int read_options(int argc, char **argv, struct options *o)
 		}
 	if (o->json && o->tap)
 		return usage_error("run", "--json and --tap exclude each other");
-	if (o->client && strcmp(o->client, "model"))
-		return usage_error("run", "unknown client '%s'; this build "
-				   "has: model", o->client);
+	if (o->real_time && o->skip_time)
+		return usage_error("run", "--real-time and --skip-time exclude "
+				   "each other");
 	if (optind == argc)
 		return usage_error("run", "which scenario? Name a file or a "
 				   "folder");
@@ -194,16 +202,76 @@ static void name_recording(const struct scenario_list *list, unsigned i,
 	snprintf(path, size, "%s/%s.pcapng", keep, name);
 }
 
+/* NAME.pcapng is the recording, NAME.files the real clients' folder. */
+static void name_folder(const char *recording, char *path, size_t size)
+{
+	const char *dot = strrchr(recording, '.');
+
+	snprintf(path, size, "%.*s.files", (int)(dot - recording), recording);
+}
+
+/* Asks each client and version once whether it can run here. */
+static void check_client(const struct scenario *s, struct pool_job *jobs,
+			 unsigned index)
+{
+	struct pool_job *job = &jobs[index];
+	struct clients_kind kind;
+	struct err err = {0};
+
+	for (unsigned i = 0; i < index; i++) {
+		const struct scenario_host *host = jobs[i].scenario->hosts;
+
+		if (strcmp(host->client, s->hosts->client) ||
+		    strcmp(host->version, s->hosts->version))
+			continue;
+		memcpy(job->why_not, jobs[i].why_not, sizeof(job->why_not));
+		return;
+	}
+	if (clients_find(s->hosts->client, &kind, &err) ||
+	    adapter_available(&kind, s->hosts->version, NULL, &err))
+		snprintf(job->why_not, sizeof(job->why_not), "%s", err.text);
+}
+
+static void check_job(const struct options *o, struct pool_job *jobs,
+		      unsigned index)
+{
+	struct pool_job *job = &jobs[index];
+	const struct scenario *s = job->scenario;
+	const char *real = scenario_real_client(s);
+
+	if (job->why_not[0] || !real)
+		return;
+	if (o->skip_time)
+		snprintf(job->why_not, sizeof(job->why_not),
+			 "%s runs %s, a real client: its time is real and "
+			 "cannot be skipped, as --skip-time asks",
+			 s->plan.nodes[s->hosts->node].name, real);
+	else
+		check_client(s, jobs, index);
+}
+
 static struct pool_job *make_jobs(const struct scenario_list *list,
 				  const struct options *o)
 {
 	struct pool_job *jobs = calloc(list->count, sizeof(*jobs));
 
 	for (unsigned i = 0; jobs && i < list->count; i++) {
+		struct err err = {0};
+
 		jobs[i].scenario = list->list[i];
-		if (o->keep)
-			name_recording(list, i, o->keep, jobs[i].recording,
-				       sizeof(jobs[i].recording));
+		/* What only the model can do is no real client's fault. */
+		if (o->client &&
+		    scenario_use_client(list->list[i], o->client, &err))
+			snprintf(jobs[i].why_not, sizeof(jobs[i].why_not),
+				 "%s", err.text);
+		check_job(o, jobs, i);
+		if (!o->keep)
+			continue;
+		name_recording(list, i, o->keep, jobs[i].recording,
+			       sizeof(jobs[i].recording));
+		if (scenario_real_client(list->list[i]))
+			name_folder(jobs[i].recording, jobs[i].folder,
+				    sizeof(jobs[i].folder));
 	}
 	return jobs;
 }
@@ -301,6 +369,22 @@ static int run_all(struct session *s, const struct scenario_list *list)
 	return status;
 }
 
+/* Whether there is such a client at all; told where not. */
+static int check_client_name(const char *client)
+{
+	char name[CLIENTS_NAME_BYTES], version[256];
+	struct clients_kind kind;
+	struct err err = {0};
+	int ret = clients_parse(client, name, version, &err);
+
+	if (!ret && !strcmp(name, CLIENTS_MODEL) && *version)
+		ret = err_set(&err, EINVAL, "the model has no versions");
+	else if (!ret && strcmp(name, CLIENTS_MODEL))
+		ret = clients_find(name, &kind, &err);
+	return ret ? usage_error("run", "--client %s: %s", client, err.text) :
+		     0;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct session s = {0};
@@ -309,6 +393,8 @@ int cmd_run(int argc, char **argv)
 
 	if (status)
 		return status;
+	if (s.options.client && check_client_name(s.options.client))
+		return EXIT_USAGE;
 	if (s.options.keep && mkdir(s.options.keep, 0777) && errno != EEXIST)
 		return usage_error("run", "cannot make the folder %s: %s",
 				   s.options.keep, strerror(errno));

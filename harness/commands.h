@@ -28,6 +28,7 @@ int cmd_exec(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_nat(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
+int cmd_client(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "harness/clients.h"
 #include "harness/driver_private.h"
 #include "wire/stun.h"
 
@@ -43,7 +44,10 @@ static void bound_instant(struct driver *d)
 {
 	uint64_t now_us = clock_now_us(d->config.clock);
 
-	if (now_us > INSTANT_MAX_US)
+	/* What real clients do, they do in real time. */
+	if (d->reals)
+		set_instant(d, now_us);
+	else if (now_us > INSTANT_MAX_US)
 		set_instant(d, now_us - INSTANT_MAX_US);
 }
 
@@ -104,8 +108,8 @@ static void make_stun(struct driver *d, struct actor *a, unsigned index)
 	const struct scenario *s = d->config.scenario;
 	unsigned other = s->stun_nodes[(index + 1) % s->stun_count];
 
-	a->kind = ACTOR_STUN;
-	a->node = s->stun_nodes[index];
+	if (a->kind != ACTOR_STUN)
+		return;
 	a->stun.ip = d->config.lab->nodes[a->node].ifaces[0].ip;
 	a->stun.port = STUN_PORT;
 	/* With a neighbour, the two make one RFC 5780 server. */
@@ -125,6 +129,33 @@ static struct actor *next_actor(struct driver *d)
 	return a;
 }
 
+static struct actor *make_server(struct driver *d, unsigned node,
+				 enum actor_kind kind, unsigned server)
+{
+	struct actor *a = next_actor(d);
+
+	a->node = node;
+	a->kind = reals_serve(d, server) ? ACTOR_REAL_SERVER : kind;
+	return a;
+}
+
+static int open_actors(struct driver *d, struct err *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < d->actor_count && !ret; i++) {
+		struct actor *a = &d->actors[i];
+
+		if (a->kind == ACTOR_REAL || a->kind == ACTOR_REAL_SERVER)
+			ret = real_open(a, err);
+		else if (!a->client && a->kind != ACTOR_STUN)
+			ret = err_set(err, ENOMEM, "no memory");
+		if (!ret)
+			ret = actor_open(d, a, err);
+	}
+	return ret;
+}
+
 static int make_actors(struct driver *d, struct err *err)
 {
 	const struct scenario *s = d->config.scenario;
@@ -135,27 +166,28 @@ static int make_actors(struct driver *d, struct err *err)
 			   sizeof(*d->actors));
 	if (!d->actors)
 		return err_set(err, ENOMEM, "no memory for the lab's machines");
-	for (unsigned i = 0; i < s->host_count && !ret; i++)
-		if (!strcmp(s->hosts[i].client, "model"))
-			ret = make_client(d, next_actor(d), &s->hosts[i]);
-	for (unsigned i = 0; i < s->stun_count; i++)
-		make_stun(d, next_actor(d), i);
-	for (unsigned i = 0; i < s->relay_count; i++) {
+	for (unsigned i = 0; i < s->host_count && !ret; i++) {
 		a = next_actor(d);
-		a->kind = ACTOR_RELAY;
-		a->node = s->relay_nodes[i];
-		a->relay = relay_new(s->seed, s->plan.nodes[a->node].name);
+		a->kind = ACTOR_REAL;
+		a->node = s->hosts[i].node;
+		if (!d->reals)
+			ret = make_client(d, a, &s->hosts[i]);
 	}
-	a = next_actor(d);
-	a->kind = ACTOR_CONTROL;
-	a->node = s->control_node;
-	a->control = control_new(s->control_delay_us);
-	for (unsigned i = 0; i < d->actor_count && !ret; i++) {
-		if (!d->actors[i].client && d->actors[i].kind != ACTOR_STUN)
-			ret = -ENOMEM;
-		else
-			ret = actor_open(d, &d->actors[i], err);
+	for (unsigned i = 0; i < s->stun_count; i++)
+		make_stun(d, make_server(d, s->stun_nodes[i], ACTOR_STUN,
+					 CLIENTS_STUN), i);
+	for (unsigned i = 0; i < s->relay_count; i++) {
+		a = make_server(d, s->relay_nodes[i], ACTOR_RELAY,
+				CLIENTS_RELAY);
+		if (a->kind == ACTOR_RELAY)
+			a->relay = relay_new(s->seed,
+					     s->plan.nodes[a->node].name);
 	}
+	a = make_server(d, s->control_node, ACTOR_CONTROL, CLIENTS_CONTROL);
+	if (a->kind == ACTOR_CONTROL)
+		a->control = control_new(s->control_delay_us);
+	if (!ret)
+		ret = open_actors(d, err);
 	return ret == -ENOMEM ? err_set(err, ENOMEM, "no memory") : ret;
 }
 
@@ -222,7 +254,9 @@ int driver_new(const struct driver_config *config, struct driver **driver,
 	if (d->epoll_fd < 0 || !d->upnp)
 		ret = err_set(err, ENOMEM, "no event loop: %s", strerror(errno));
 	else
-		ret = d->raw ? make_actors(d, err) : -EPERM;
+		ret = d->raw ? reals_open(d, err) : -EPERM;
+	if (!ret)
+		ret = make_actors(d, err);
 	if (!ret)
 		ret = map_vantages(d);
 	if (!ret)
@@ -241,6 +275,7 @@ void driver_free(struct driver *d)
 		return;
 	for (unsigned i = 0; i < d->actor_count; i++)
 		actor_close(&d->actors[i]);
+	reals_close(d);
 	upnp_worker_free(d->upnp);
 	raw_free(d->raw);
 	if (d->epoll_fd >= 0)
@@ -263,8 +298,7 @@ static void on_frame(void *arg, const struct frame *f)
 		actor_on_frame(&d->actors[actor], f, driver_now_us(d));
 }
 
-/* Frames taken, or a negative errno. */
-static int hear(struct driver *d, struct err *err)
+int driver_hear(struct driver *d, struct err *err)
 {
 	return recorder_drain(d->config.recorder,
 			      clock_offset_ns(d->config.clock), on_frame, d,
@@ -274,19 +308,17 @@ static int hear(struct driver *d, struct err *err)
 static void take_upnp_answers(struct driver *d)
 {
 	struct upnp_answer answer;
-	struct client *client;
+	struct actor *a;
 	unsigned node;
 
+	/* Only the model asks this way. */
 	while (upnp_worker_answer(d->upnp, &node, &answer)) {
-		client = driver_client(d, node);
-		if (!client || !client_running(client))
+		a = driver_actor(d, node);
+		if (!a || !client_running(a->client))
 			continue;
 		d->heard_us = driver_now_us(d);
-		client_on_upnp(client, d->heard_us, &answer, &d->actions);
-		for (unsigned i = 0; i < d->actor_count; i++)
-			if (d->actors[i].kind == ACTOR_CLIENT &&
-			    d->actors[i].client == client)
-				actor_act(&d->actors[i]);
+		client_on_upnp(a->client, d->heard_us, &answer, &d->actions);
+		actor_act(a);
 	}
 }
 
@@ -398,7 +430,7 @@ static void wait_to(struct driver *d, uint64_t at_us)
 /* One turn: hear, run what is due. 1: something happened; 0: nothing did. */
 static int turn(struct driver *d, struct err *err)
 {
-	int heard = hear(d, err), served;
+	int heard = driver_hear(d, err), served;
 
 	if (heard < 0)
 		return heard;
@@ -424,7 +456,7 @@ static int at_rest(struct driver *d, struct err *err)
 		served = serve(d, QUIET_POLL_US);
 		return served < 0 ? err_set(err, EINTR, "interrupted") : 0;
 	}
-	heard = hear(d, err);
+	heard = driver_hear(d, err);
 	if (heard < 0)
 		return heard;
 	served = serve(d, 0);
@@ -459,7 +491,7 @@ int driver_run_until(struct driver *d, uint64_t until_us,
 		if (d->instant_us >= until_us)
 			return 0;
 		next = nearest_deadline(d, until_us);
-		if (d->config.skip)
+		if (d->config.skip && !d->reals)
 			ret = skip_to(d, next, err);
 		else
 			wait_to(d, next);

@@ -26,7 +26,8 @@ struct driver_config {
 	struct recorder *recorder;
 	struct clock *clock;
 	int interrupt_fd; /* readable: stop with -EINTR; -1: none */
-	bool skip;
+	bool skip; /* not in a lab with real clients */
+	const char *folder; /* real clients' files are kept there; NULL: not */
 	/* Called about ten times a real second while it waits; may be NULL. */
 	void (*progress)(void *arg);
 	void *progress_arg;
@@ -64,14 +65,26 @@ uint64_t driver_recorded_us(const struct driver *d);
  */
 int driver_stand(struct driver *d, uint64_t real_us, struct err *err);
 
-/* NODE is a plan node with a model client; NULL for another. */
-struct client *driver_client(struct driver *d, unsigned node);
+/*
+ * Waits until the servers that real clients bring are serving. Nothing to do
+ * in a lab of models.
+ */
+int driver_serve(struct driver *d, struct err *err);
+
+/* Of the client on plan node NODE, be it the model or a real one. */
+bool driver_running(struct driver *d, unsigned node);
+bool driver_settled(struct driver *d, unsigned node);
+/* Its ping under way, or the last one; NULL: it has none. */
+const struct client_ping *driver_echoes(struct driver *d, unsigned node);
+const struct client_netcheck *driver_report(struct driver *d, unsigned node);
+bool driver_is_real(const struct driver *d);
 
 int driver_start(struct driver *d, unsigned node, struct err *err);
 int driver_stop(struct driver *d, unsigned node, struct err *err);
 int driver_netcheck(struct driver *d, unsigned node, struct err *err);
 int driver_ping(struct driver *d, unsigned node, const char *peer,
 		enum client_ping_kind kind, struct err *err);
+void driver_ping_stop(struct driver *d, unsigned node);
 /* Tells the client on NODE that its link has come up again. */
 int driver_link_up(struct driver *d, unsigned node, struct err *err);
 /* A crafted packet from the host; errors of the network are errors here. */

@@ -76,8 +76,11 @@ static int open_inside(struct actor *a, struct err *err)
 	case ACTOR_CONTROL:
 		return add_listener(a, SERVER_CONTROL_PORT, err);
 	case ACTOR_CLIENT:
+	case ACTOR_REAL:
 		a->raw_fd = raw_socket(err);
 		return a->raw_fd < 0 ? a->raw_fd : 0;
+	case ACTOR_REAL_SERVER:
+		break;
 	}
 	return 0;
 }
@@ -129,6 +132,8 @@ void actor_close(struct actor *a)
 		relay_free(a->relay);
 	else if (a->kind == ACTOR_CONTROL)
 		control_free(a->control);
+	else if (a->kind == ACTOR_REAL || a->kind == ACTOR_REAL_SERVER)
+		real_close(a);
 }
 
 /* --- streams ------------------------------------------------------------- */
@@ -448,6 +453,8 @@ void actor_on_watch(struct watch *w, uint32_t events, uint64_t now_us)
 	a->driver->heard_us = now_us;
 	if (w->kind == WATCH_UDP)
 		on_stun_socket(a, w);
+	else if (w->kind == WATCH_ADAPTER)
+		real_on_watch(a, w);
 	else if (w->kind == WATCH_LISTENER)
 		on_listener(a);
 	else if (w->kind == WATCH_CONN)
@@ -468,6 +475,8 @@ void actor_on_frame(struct actor *a, const struct frame *f, uint64_t now_us)
 	struct packet p;
 	struct err err;
 
+	if (a->kind == ACTOR_REAL)
+		real_on_frame(a, f, now_us);
 	if (a->kind != ACTOR_CLIENT || f->direction != DIRECTION_IN ||
 	    !client_running(a->client))
 		return;
@@ -494,6 +503,8 @@ uint64_t actor_deadline(const struct actor *a)
 	case ACTOR_CONTROL:
 		return control_deadline(a->control);
 	case ACTOR_STUN:
+	case ACTOR_REAL:
+	case ACTOR_REAL_SERVER:
 		break;
 	}
 	return ACTIONS_NEVER;

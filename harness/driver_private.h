@@ -9,7 +9,14 @@
 #include "harness/server.h"
 #include "harness/upnp.h"
 
-enum actor_kind { ACTOR_CLIENT, ACTOR_STUN, ACTOR_RELAY, ACTOR_CONTROL };
+enum actor_kind {
+	ACTOR_CLIENT,
+	ACTOR_STUN,
+	ACTOR_RELAY,
+	ACTOR_CONTROL,
+	ACTOR_REAL,	  /* a real client on a host */
+	ACTOR_REAL_SERVER /* what it brings for a server's node */
+};
 
 struct actor;
 
@@ -21,7 +28,8 @@ enum watch_kind {
 	WATCH_LAB, /* packets for routers with an engine */
 	WATCH_LISTENER,
 	WATCH_UDP,
-	WATCH_CONN
+	WATCH_CONN,
+	WATCH_ADAPTER /* words of a real client */
 };
 
 struct watch {
@@ -51,6 +59,7 @@ struct actor {
 		struct relay *relay;
 		struct control *control;
 		struct stun_server_config stun;
+		struct real *real; /* ACTOR_REAL, ACTOR_REAL_SERVER */
 	};
 	/* A client: bound and never read, so that the kernel holds its ports
 	 * and answers nothing with port-unreachable. A STUN server: its ports. */
@@ -77,6 +86,7 @@ struct driver {
 	uint64_t instant_us; /* lab time, as the machines know it */
 	uint64_t heard_us; /* lab time of the input in hand */
 	uint64_t progress_real_us;
+	struct reals *reals; /* NULL: a lab of model clients only */
 	int broken; /* first fatal error of a callback */
 	struct err broken_err;
 };
@@ -96,6 +106,32 @@ void actor_act(struct actor *a);
 /* Frees what was closed in this turn. */
 void actor_sweep(struct actor *a);
 
+/* driver_real.c: real clients, and the servers that they bring. */
+struct reals;
+struct real;
+/* Nothing where the scenario's hosts run the model. */
+int reals_open(struct driver *d, struct err *err);
+void reals_close(struct driver *d);
+/* Whether the real client brings the server (CLIENTS_*) itself. */
+bool reals_serve(const struct driver *d, unsigned server);
+int real_open(struct actor *a, struct err *err);
+void real_close(struct actor *a);
+void real_on_watch(struct actor *a, struct watch *w);
+void real_on_frame(struct actor *a, const struct frame *f, uint64_t now_us);
+int real_start(struct actor *a, struct err *err);
+void real_stop(struct actor *a);
+int real_ping(struct actor *a, const char *peer, enum client_ping_kind kind,
+	      struct err *err);
+void real_ping_stop(struct actor *a);
+int real_netcheck(struct actor *a, struct err *err);
+bool real_running(const struct actor *a);
+bool real_ready(const struct actor *a); /* a server: it serves */
+const struct client_ping *real_echoes(const struct actor *a);
+const struct client_netcheck *real_report(const struct actor *a);
+
+/* All frames that are there go to their actors; how many, or -errno. */
+int driver_hear(struct driver *d, struct err *err);
+struct actor *driver_actor(struct driver *d, unsigned node);
 int driver_watch(struct driver *d, struct watch *w, uint32_t events);
 /* Remembers the first fatal error; the loop stops with it. */
 void driver_break(struct driver *d, int code, const struct err *err);

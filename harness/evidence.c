@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "harness/evidence.h"
 
+#include "harness/real.h"
+#include "wire/packet.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +11,11 @@
 struct window {
 	const struct journeys *journeys;
 	uint64_t from_ns, to_ns; /* recorded time */
+	uint64_t sent_ns, replied_ns; /* of the echo that decided */
 };
+
+/* A real client says that it had a reply a moment after its packet came. */
+#define SAID_AFTER_NS 20000000
 
 static bool inside(const struct window *w, const struct journey *one)
 {
@@ -95,6 +102,118 @@ static void judge_reply(const struct window *w, const struct step *step,
 	journey_describe(w->journeys, reply, o->why, sizeof(o->why));
 }
 
+/* --- real clients: by kind, size and time -------------------------------- */
+
+static bool may_carry(const struct step *step, const struct journey *one,
+		      bool reply)
+{
+	if (step->kind == CLIENT_PING_DISCO &&
+	    one->kind & (reply ? JOURNEY_DISCO_PONG : JOURNEY_DISCO_PING))
+		return true;
+	return real_can_carry(one->payload_bytes);
+}
+
+static bool within(const struct window *w, uint64_t time_ns)
+{
+	return time_ns >= w->sent_ns &&
+	       time_ns <= w->replied_ns + SAID_AFTER_NS;
+}
+
+/* The last packet that may have carried the echo, or its reply. */
+static const struct journey *seek(const struct window *w,
+				  const struct step *step, bool reply,
+				  bool relay)
+{
+	int from = reply ? step->y : step->x, to = reply ? step->x : step->y;
+	const struct journey *last = NULL;
+
+	for (size_t i = 0; i < w->journeys->count; i++) {
+		const struct journey *one = &w->journeys->list[i];
+
+		if (one->from == from && one->to == to && one->arrived &&
+		    one->over_relay == relay && within(w, one->last_ns) &&
+		    (relay || may_carry(step, one, reply)))
+			last = one;
+	}
+	return last;
+}
+
+/*
+ * A relay that encrypts shows that something of the size came from it, not
+ * what: the frame that brought it to host X, or NULL.
+ */
+static const struct frame *seek_opaque(const struct window *w,
+				       const struct step *step)
+{
+	const struct recording *rec = w->journeys->recording;
+	const char *name = w->journeys->cast->nodes[step->x].name;
+	const struct frame *last = NULL;
+	struct packet p;
+
+	for (size_t i = 0; i < rec->frame_count; i++) {
+		const struct frame *f = &rec->frames[i];
+		const struct vantage *v = &rec->vantages[f->vantage];
+		int from;
+
+		if (!within(w, f->time_ns) || f->direction != DIRECTION_IN ||
+		    strcmp(v->node, name) ||
+		    packet_decode(v->link, f->data, f->captured_bytes, &p,
+				  NULL) ||
+		    !p.is_ipv4 || !p.has_ports)
+			continue;
+		from = cast_find_ip(w->journeys->cast, p.src.ip);
+		if (from == step->y ||
+		    (p.ip_proto == PACKET_UDP ? !real_can_carry(p.payload_bytes)
+					      : !p.payload_bytes))
+			continue;
+		last = f;
+	}
+	return last;
+}
+
+static void describe_opaque(const struct window *w, const struct step *step,
+			    const struct frame *f, struct step_outcome *o)
+{
+	const struct recording *rec = w->journeys->recording;
+	const struct cast *cast = w->journeys->cast;
+	struct packet p;
+	int from = -1;
+
+	if (!packet_decode(rec->vantages[f->vantage].link, f->data,
+			   f->captured_bytes, &p, NULL))
+		from = cast_find_ip(cast, p.src.ip);
+	o->frames[o->frame_count++] = f->number;
+	snprintf(o->why, sizeof(o->why), "%zu bytes, encrypted, came to %s from "
+		 "%s with the reply, and nothing that could carry it from %s "
+		 "itself (frame %u)", p.payload_bytes,
+		 cast->nodes[step->x].name,
+		 from < 0 ? "a relay" : cast->nodes[from].name,
+		 cast->nodes[step->y].name, f->number);
+}
+
+static void judge_sought(const struct window *w, const struct step *step,
+			 struct step_outcome *o)
+{
+	bool direct = o->path == CLIENT_PATH_DIRECT;
+	const struct journey *reply = seek(w, step, true, !direct);
+	const struct frame *opaque;
+
+	if (direct && (!reply || !seek(w, step, false, false))) {
+		refuse(o, "does not show a direct path in both directions");
+		return;
+	}
+	if (reply) {
+		add_frames(o, reply);
+		journey_describe(w->journeys, reply, o->why, sizeof(o->why));
+		return;
+	}
+	opaque = seek_opaque(w, step);
+	if (opaque)
+		describe_opaque(w, step, opaque, o);
+	else
+		refuse(o, "shows nothing from a relay that could carry it");
+}
+
 /*
  * Of X's packets for Y that died, the one that got farthest, and of those the
  * last: it says most about what stands between the two.
@@ -155,12 +274,16 @@ void evidence_for_steps(const struct scenario *s, const struct clock *clock,
 		const struct step *step = &s->steps[i];
 		struct step_outcome *o = &outcomes[i];
 		struct window w = {j, clock_record_ns(clock, o->from_us),
-				   clock_record_ns(clock, o->to_us)};
+				   clock_record_ns(clock, o->to_us),
+				   clock_record_ns(clock, o->sent_us),
+				   clock_record_ns(clock, o->replied_us)};
 
 		if (step->verb != STEP_PING || !o->done)
 			continue;
-		if (o->has_carrier)
+		if (o->carrier == CARRIER_KNOWN)
 			judge_reply(&w, step, o);
+		else if (o->carrier == CARRIER_SOUGHT)
+			judge_sought(&w, step, o);
 		else
 			judge_silence(&w, step, o);
 	}

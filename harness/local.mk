@@ -2,11 +2,14 @@
 noinst_LIBRARIES += libharness.a
 libharness_a_SOURCES = \
 	harness/actions.c harness/actions.h \
+	harness/adapter.c harness/adapter.h \
 	harness/certify.c harness/certify.h harness/certify_table.c \
+	harness/clients.c harness/clients.h \
 	harness/conn.c harness/conn.h \
 	harness/driver.c harness/driver.h harness/driver_private.h \
 	harness/driver_actor.c harness/driver_client.c \
-	harness/driver_quiet.c \
+	harness/driver_quiet.c harness/driver_real.c harness/real.h \
+	harness/environment.c harness/environment.h \
 	harness/evidence.c harness/evidence.h \
 	harness/pool.c harness/pool.h \
 	harness/pool_worker.c harness/pool_worker.h \
@@ -41,7 +44,7 @@ bin_PROGRAMS += natrig
 natrig_SOURCES = harness/main.c \
 	harness/commands.c harness/commands.h \
 	harness/cmd_run.c harness/cmd_files.c harness/cmd_inside.c \
-	harness/cmd_doctor.c harness/cmd_probe.c \
+	harness/cmd_client.c harness/cmd_doctor.c harness/cmd_probe.c \
 	harness/cmd_lab.c harness/cmd_nat.c \
 	harness/bench.c harness/bench.h harness/bench_lab.c harness/bench_run.c
 natrig_LDADD = $(harness_libs) -lm

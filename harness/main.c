@@ -27,6 +27,7 @@ static const struct command commands[] = {
 	{"probe", cmd_probe, "say what NAT a host is behind"},
 	{"nat", cmd_nat, "list and show the NATs that routers can be"},
 	{"lab", cmd_lab, "draw a scenario's lab"},
+	{"client", cmd_client, "list, check and install real clients"},
 	{"doctor", cmd_doctor, "say what this machine can run"},
 	{"bench", cmd_bench, "measure natrig itself"},
 	{0}};

@@ -177,8 +177,7 @@ static void end_slot(struct pool *p, struct slot *s)
 	if (s->job == NO_JOB || p->interrupted)
 		return;
 	scenario = p->config->jobs[s->job].scenario;
-	result = result_of_error(scenario->file, scenario->title,
-				 "the process that ran it died");
+	result = result_of_error(scenario, "the process that ran it died");
 	if (result)
 		take_result(p, s->job, result);
 	json_decref(result);

@@ -15,6 +15,10 @@ struct pool_job {
 	const struct scenario *scenario;
 	/* The recording is kept there; "" for nowhere. */
 	char recording[512];
+	/* Real clients' files are kept there; "" for nowhere. */
+	char folder[512];
+	/* Why this machine cannot run it: then nothing is; "" where it can. */
+	char why_not[768];
 };
 
 struct pool_progress {

@@ -45,6 +45,11 @@ void pool_pin_cpu(unsigned index)
 	}
 }
 
+static void unpin_cpu(const struct pool_worker *w)
+{
+	sched_setaffinity(0, sizeof(w->cpus), &w->cpus);
+}
+
 static void write_all(int fd, const char *text, size_t len)
 {
 	while (len) {
@@ -121,19 +126,23 @@ static json_t *run_job(struct pool_worker *w, unsigned index, int interrupt_fd)
 	struct telling t = {w, index};
 	struct run_options options = {.interrupt_fd = interrupt_fd,
 				      .real_time = w->config->real_time,
+				      .folder = job->folder,
 				      .progress = tell_progress,
 				      .progress_arg = &t};
 	struct run_result result = {0};
 	struct err err = {0};
 	json_t *json;
 
+	if (job->why_not[0])
+		return result_of_error(job->scenario, job->why_not);
 	options.recording_fd = open_recording(job, &err);
 	if (options.recording_fd < 0)
-		return result_of_error(job->scenario->file,
-				       job->scenario->title, err.text);
+		return result_of_error(job->scenario, err.text);
+	/* Real clients live in real time, and may use all that there is. */
+	if (scenario_real_client(job->scenario))
+		unpin_cpu(w);
 	if (run_scenario(job->scenario, &options, &result))
-		json = result_of_error(job->scenario->file,
-				       job->scenario->title, "no memory");
+		json = result_of_error(job->scenario, "no memory");
 	else
 		json = result_to_json(job->scenario, &result);
 	if (json && w->config->certify && !result.interrupted)
@@ -143,6 +152,8 @@ static json_t *run_job(struct pool_worker *w, unsigned index, int interrupt_fd)
 				    json_string(job->recording));
 	run_result_free(&result);
 	close(options.recording_fd);
+	if (scenario_real_client(job->scenario))
+		pool_pin_cpu(w->index);
 	return json;
 }
 
@@ -171,6 +182,7 @@ int pool_worker_main(void *arg)
 	int interrupt_fd = watch_signals();
 	unsigned job;
 
+	sched_getaffinity(0, sizeof(w->cpus), &w->cpus);
 	/* One lab, one CPU: "nothing in flight" rests on it. */
 	pool_pin_cpu(w->index);
 	while (!interrupted(interrupt_fd) && !atomic_load(&w->shared->stop) &&

@@ -5,6 +5,7 @@
 
 #include "harness/pool.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 /* In memory that all workers share. */
@@ -18,6 +19,7 @@ struct pool_worker {
 	struct pool_shared *shared;
 	unsigned index;
 	int report_fd; /* JSON lines to the parent */
+	cpu_set_t cpus; /* that it may use */
 };
 
 /* Body of a sandbox; ARG is a struct pool_worker. */

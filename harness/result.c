@@ -92,6 +92,16 @@ static json_t *error_to_json(const struct run_result *r)
 	return json_string(text);
 }
 
+/* "model", "tailscale", "tailscale@1.80.3": what was asked to run. */
+static json_t *client_to_json(const struct scenario *s)
+{
+	const struct scenario_host *host = s->hosts;
+
+	if (!s->host_count || !*host->version)
+		return json_string(s->host_count ? host->client : "model");
+	return json_sprintf("%s@%s", host->client, host->version);
+}
+
 json_t *result_to_json(const struct scenario *s, const struct run_result *r)
 {
 	json_t *steps = json_array(), *order = json_array();
@@ -104,19 +114,21 @@ json_t *result_to_json(const struct scenario *s, const struct run_result *r)
 				      order_to_json(&s->orders[i],
 						    &r->orders[i],
 						    r->orders_checked));
-	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o}",
 			 "file", s->file, "title", s->title, "source",
-			 text_or_null(s->source), "verdict",
+			 text_or_null(s->source), "client", client_to_json(s),
+			 "verdict",
 			 verdict_name(r->verdict), "interrupted",
 			 r->interrupted, "error", error_to_json(r), "steps",
 			 steps, "order", order, "lab", lab_to_json(r));
 }
 
-json_t *result_of_error(const char *file, const char *title, const char *why)
+json_t *result_of_error(const struct scenario *s, const char *why)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:[], s:[], s:{s:i, s:i, "
-			 "s:i}}",
-			 "file", file, "title", title, "verdict",
+	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:s, s:[], s:[], s:{s:i, "
+			 "s:i, s:i}}",
+			 "file", s->file, "title", s->title, "client",
+			 client_to_json(s), "verdict",
 			 verdict_name(VERDICT_COULD_NOT_RUN), "interrupted", 0,
 			 "error", why, "steps", "order", "lab", "up_ms", 0,
 			 "recorded", 0, "dropped", 0);

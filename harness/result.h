@@ -3,7 +3,7 @@
  * result: what came of a scenario as one JSON object. It crosses from the
  * sandbox to the program that prints, and every report is made from it:
  *
- * {"file","title","verdict":"holds|falls-short|could-not-run","interrupted",
+ * {"file","title","source","client","verdict":"holds|falls-short|could-not-run","interrupted",
  *  "error","steps":[{"verb","text","line","expect","got","holds","done","path",
  *  "first_reply_ms","lab_ms","why","frames":[...]}],
  *  "order":[{"statement","line","column","holds","why","frames":[...]}],
@@ -21,6 +21,6 @@
 /* The caller's to decref; NULL when memory runs out. */
 json_t *result_to_json(const struct scenario *s, const struct run_result *r);
 /* A scenario that never got as far as a result. */
-json_t *result_of_error(const char *file, const char *title, const char *why);
+json_t *result_of_error(const struct scenario *s, const char *why);
 
 #endif

@@ -104,6 +104,7 @@ static int open_driver(struct world *w, struct err *err)
 		.clock = &w->clock,
 		.interrupt_fd = w->options->interrupt_fd,
 		.skip = !w->options->real_time,
+		.folder = w->options->folder,
 		.progress = w->options->progress ? show_progress : NULL,
 		.progress_arg = w,
 	};
@@ -209,7 +210,8 @@ int run_scenario(const struct scenario *s, const struct run_options *options,
 	uint64_t start_us = clock_real_us();
 	int ret;
 
-	*r = (struct run_result){.skipped = !options->real_time};
+	*r = (struct run_result){.skipped = !options->real_time &&
+					    !scenario_real_client(s)};
 	r->outcomes = calloc(s->step_count + 1, sizeof(*r->outcomes));
 	r->orders = calloc(s->order_count + 1, sizeof(*r->orders));
 	if (!r->outcomes || !r->orders)

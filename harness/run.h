@@ -13,7 +13,8 @@ enum verdict { VERDICT_HOLDS, VERDICT_FALLS_SHORT, VERDICT_COULD_NOT_RUN };
 struct run_options {
 	int recording_fd; /* where the recording goes: open, read and write */
 	int interrupt_fd; /* readable: stop and give the verdict so far; or -1 */
-	bool real_time;	  /* do not skip */
+	bool real_time;	  /* do not skip; with real clients it never is */
+	const char *folder; /* keep real clients' files there; NULL: do not */
 	/* Called now and then while it waits, with what it is doing. */
 	void (*progress)(void *arg, const char *what, uint64_t lab_us);
 	void *progress_arg;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "harness/scenario.h"
 
+#include "harness/clients.h"
 #include "harness/scenario_reader.h"
 
 #include <errno.h>
@@ -136,6 +137,69 @@ static const struct reader_key file_keys[] = {
 	{"order", read_order, false},
 	{NULL, NULL, false}};
 
+/* --- clients ------------------------------------------------------------- */
+
+const char *scenario_real_client(const struct scenario *s)
+{
+	/* They all run the same. */
+	if (!s->host_count || !strcmp(s->hosts->client, CLIENTS_MODEL))
+		return NULL;
+	return s->hosts->client;
+}
+
+static bool is_default(const struct client_policy *p)
+{
+	struct client_policy usual = client_policy_default();
+
+	return p->portmap == usual.portmap && p->publish == usual.publish &&
+	       p->learn == usual.learn &&
+	       p->call_me_maybe == usual.call_me_maybe &&
+	       p->relay == usual.relay;
+}
+
+static int check_real(const struct scenario *s, struct err *err)
+{
+	const char *name = scenario_real_client(s);
+
+	if (!name || !s->control_delay_us)
+		return 0;
+	return err_at(err, ENOTSUP, s->file, s->hosts->at.line,
+		      s->hosts->at.column, "the control server is to be slow "
+		      "(servers: control: delay), which only the model's can "
+		      "be; %s brings its own", name);
+}
+
+int scenario_use_client(struct scenario *s, const char *client,
+			struct err *err)
+{
+	char name[CLIENTS_NAME_BYTES], version[256];
+	struct clients_kind kind;
+	bool model;
+	int ret = clients_parse(client, name, version, err);
+
+	if (ret)
+		return ret;
+	model = !strcmp(name, CLIENTS_MODEL);
+	if (model && *version)
+		return err_set(err, EINVAL, "the model has no versions, so "
+			       "\"%s\" is none", client);
+	if (!model && clients_find(name, &kind, err))
+		return -EINVAL;
+	for (unsigned i = 0; i < s->host_count; i++) {
+		struct scenario_host *host = &s->hosts[i];
+
+		if (!model && !is_default(&host->policy))
+			return err_at(err, ENOTSUP, s->file, host->at.line,
+				      host->at.column, "%s has a policy that "
+				      "only the model can be given; %s does as "
+				      "it does", s->plan.nodes[host->node].name,
+				      name);
+		snprintf(host->client, sizeof(host->client), "%s", name);
+		snprintf(host->version, sizeof(host->version), "%s", version);
+	}
+	return check_real(s, err);
+}
+
 /* --- files and texts ---------------------------------------------------- */
 
 int scenario_parse(const char *name, const char *text, size_t size_bytes,
@@ -154,6 +218,8 @@ int scenario_parse(const char *name, const char *text, size_t size_bytes,
 	ret = yaml_parse(name, text, size_bytes, &root, err);
 	if (!ret)
 		ret = reader_map(&r, root, "a scenario", file_keys, NULL);
+	if (!ret)
+		ret = check_real(s, err);
 	yaml_free(root);
 	free(r.now);
 	free(r.started);
@@ -220,6 +286,8 @@ void scenario_free(struct scenario *s)
 	free(s->orders);
 	free(s);
 }
+
+/* --- the witness's view -------------------------------------------------- */
 
 struct cast *scenario_cast(const struct scenario *s)
 {

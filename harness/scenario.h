@@ -24,7 +24,7 @@ struct scenario_place {
 struct scenario_host {
 	unsigned node;	   /* index into the plan */
 	char client[64];   /* "model", "tailscale", ... */
-	char version[64];  /* "" unless a real client's was asked for */
+	char version[256]; /* "" unless a real client's was asked for */
 	uint16_t port;	   /* tunnel port; 41641 unless said otherwise */
 	struct client_policy policy;
 	struct scenario_place at;
@@ -113,6 +113,16 @@ int scenario_read(const char *path, struct scenario **scenario,
 int scenario_parse(const char *name, const char *text, size_t size_bytes,
 		   struct scenario **scenario, struct err *err);
 void scenario_free(struct scenario *s); /* NULL is legal */
+
+/* The one real client that the lab's hosts run, or NULL: they run the model. */
+const char *scenario_real_client(const struct scenario *s);
+/*
+ * Has every host run CLIENT ("model", "tailscale", "tailscale@1.80.3").
+ * -EINVAL where there is none of the name; -ENOTSUP where a host asks for what
+ * only the model does.
+ */
+int scenario_use_client(struct scenario *s, const char *client,
+			struct err *err);
 
 /* The witness's view of it, without addresses. */
 struct cast *scenario_cast(const struct scenario *s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Routers, hosts and servers: their names first, then what is said of each. */
+#include "harness/clients.h"
 #include "harness/scenario_reader.h"
 
 #include <errno.h>
@@ -248,11 +249,6 @@ int reader_routers(struct reader *r)
 
 /* --- hosts -------------------------------------------------------------- */
 
-#define MODEL "model"
-
-/* One more client that natrig can run is one more name. */
-static const char *const client_names[] = {MODEL, "tailscale", NULL};
-
 static const char *const portmap_words[] = {"at-start", "on-first-send",
 					    "never", NULL};
 static const char *const publish_words[] = {"at-once", "on-first-send", "never",
@@ -264,11 +260,11 @@ static int read_kind(struct reader *r, const struct yaml_node *value,
 {
 	struct scenario_host *host = into;
 	int index = 0;
-	int ret = reader_choice(r, value, client_names, &index);
+	int ret = reader_choice(r, value, clients_names(), &index);
 
 	if (!ret)
 		snprintf(host->client, sizeof(host->client), "%s",
-			 client_names[index]);
+			 clients_names()[index]);
 	return ret;
 }
 
@@ -276,7 +272,7 @@ static int read_kind(struct reader *r, const struct yaml_node *value,
 static int need_model(struct reader *r, const struct yaml_node *value,
 		      const struct scenario_host *host)
 {
-	if (!strcmp(host->client, MODEL))
+	if (!strcmp(host->client, CLIENTS_MODEL))
 		return 0;
 	return reader_refuse_key(r, value, "%s is the model client's; of %s "
 				 "natrig cannot choose it", value->key,
@@ -288,7 +284,7 @@ static int read_version(struct reader *r, const struct yaml_node *value,
 {
 	struct scenario_host *host = into;
 
-	if (!strcmp(host->client, MODEL))
+	if (!strcmp(host->client, CLIENTS_MODEL))
 		return reader_refuse_key(r, value, "version is for real "
 					 "clients; the model has none");
 	return reader_text(r, value, host->version, sizeof(host->version));
@@ -411,7 +407,7 @@ static int read_host(struct reader *r, const struct yaml_node *body,
 	char where[SCENARIO_NAME_BYTES + 16];
 
 	snprintf(where, sizeof(where), "host %.32s", body->key);
-	snprintf(host->client, sizeof(host->client), MODEL);
+	snprintf(host->client, sizeof(host->client), CLIENTS_MODEL);
 	host->port = CLIENT_DEFAULT_PORT;
 	host->policy = client_policy_default();
 	host->at.line = body->key_line;
@@ -436,6 +432,12 @@ int reader_hosts(struct reader *r)
 
 		host->node = before + s->host_count++;
 		ret = read_host(r, member, host);
+		if (!ret && strcmp(host->client, s->hosts->client))
+			ret = reader_refuse_key(
+				r, member, "%s runs %s and %s runs %s, who "
+				"cannot talk to each other: one client for all "
+				"hosts of a lab", member->key, host->client,
+				r->hosts->first->key, s->hosts->client);
 	}
 	return ret;
 }

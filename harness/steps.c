@@ -11,8 +11,12 @@
 #define SETTLE_US 100000
 /* A start that has not settled by then (control server cut off) goes on. */
 #define SETTLE_LIMIT_US 15000000
+/* Real clients load their state and log in first, all on one machine. */
+#define REAL_SETTLE_LIMIT_US 30000000
 /* A netcheck is over after 5 s whatever happens; a little is for the answer. */
 #define NETCHECK_LIMIT_US 6000000
+/* A real client's is a program of its own, and busy machines are slow. */
+#define REAL_NETCHECK_LIMIT_US 20000000
 /* Port-mapping daemons answer within a tenth of a second where they live. */
 #define DAEMON_LIMIT_US 10000000
 #define DAEMON_POLL_US 500
@@ -54,12 +58,12 @@ static bool all_settled(void *arg, uint64_t now_us)
 	const struct chosen *c = arg;
 	const struct scenario *sc = c->s->scenario;
 
+	(void)now_us;
 	for (unsigned i = 0; i < sc->host_count; i++) {
-		struct client *client =
-			driver_client(c->s->driver, sc->hosts[i].node);
+		unsigned host = sc->hosts[i].node;
 
-		if (client && is_chosen(c, sc->hosts[i].node) &&
-		    client_running(client) && !client_settled(client, now_us))
+		if (is_chosen(c, host) && driver_running(c->s->driver, host) &&
+		    !driver_settled(c->s->driver, host))
 			return false;
 	}
 	return true;
@@ -81,17 +85,22 @@ static int each_chosen(const struct chosen *c,
 static int do_start(struct steps *s, const struct step *step,
 		    struct step_outcome *o, struct err *err)
 {
+	uint64_t limit_us = driver_is_real(s->driver) ? REAL_SETTLE_LIMIT_US :
+							SETTLE_LIMIT_US;
 	struct chosen c = {s, step->x};
 	int ret = each_chosen(&c, driver_start, err);
 
 	if (ret)
 		return ret;
-	ret = driver_run_until(s->driver,
-			       driver_now_us(s->driver) + SETTLE_LIMIT_US,
+	ret = driver_run_until(s->driver, driver_now_us(s->driver) + limit_us,
 			       all_settled, &c, err);
 	if (ret < 0)
 		return ret;
-	got(o, ret ? "started" : "started, but not settled after 15 s");
+	if (ret)
+		got(o, "started");
+	else
+		got(o, "started, but not settled after %u s",
+		    (unsigned)(limit_us / 1000000));
 	/* Netmaps that others' registrations cause are on their way. */
 	return driver_settle(s->driver, SETTLE_US, err);
 }
@@ -117,7 +126,7 @@ static int do_restart(struct steps *s, const struct step *step,
 /* --- ping ---------------------------------------------------------------- */
 
 struct pinging {
-	const struct client *client;
+	const struct client_ping *ping;
 	enum step_expect expect;
 };
 
@@ -143,7 +152,7 @@ static const struct client_echo *first_reply(const struct client_ping *ping,
 static bool ping_decided(void *arg, uint64_t now_us)
 {
 	const struct pinging *p = arg;
-	const struct client_ping *ping = client_ping(p->client);
+	const struct client_ping *ping = p->ping;
 
 	(void)now_us;
 	switch (p->expect) {
@@ -177,7 +186,7 @@ static bool ping_holds(enum step_expect expect, const struct client_echo *any,
 }
 
 static void judge_ping(const struct step *step, const struct client_ping *ping,
-		       struct step_outcome *o)
+		       bool real, struct step_outcome *o)
 {
 	const struct client_echo *any = first_reply(ping, false);
 	const struct client_echo *direct = first_reply(ping, true);
@@ -194,7 +203,9 @@ static void judge_ping(const struct step *step, const struct client_ping *ping,
 		return;
 	}
 	got(o, deciding->path == CLIENT_PATH_DIRECT ? "direct" : "relay");
-	o->has_carrier = true;
+	o->carrier = real ? CARRIER_SOUGHT : CARRIER_KNOWN;
+	o->sent_us = deciding->sent_us;
+	o->replied_us = deciding->replied_us;
 	memcpy(o->carrier_hash, deciding->carrier_hash,
 	       sizeof(o->carrier_hash));
 }
@@ -202,23 +213,23 @@ static void judge_ping(const struct step *step, const struct client_ping *ping,
 static int do_ping(struct steps *s, const struct step *step,
 		   struct step_outcome *o, struct err *err)
 {
-	struct client *client = driver_client(s->driver, (unsigned)step->x);
-	struct pinging p = {client, step->expect};
+	struct driver *d = s->driver;
+	struct pinging p = {driver_echoes(d, (unsigned)step->x), step->expect};
 	int ret;
 
-	if (!client || !client_running(client)) {
+	if (!driver_running(d, (unsigned)step->x)) {
 		got(o, "not started");
 		o->holds = false;
 		return 0;
 	}
-	ret = driver_ping(s->driver, (unsigned)step->x, name_of(s, step->y),
-			  step->kind, err);
+	ret = driver_ping(d, (unsigned)step->x, name_of(s, step->y), step->kind,
+			  err);
 	if (ret)
 		return ret;
-	ret = driver_run_until(s->driver, o->started_us + step->for_us,
-			       ping_decided, &p, err);
-	client_ping_stop(client);
-	judge_ping(step, client_ping(client), o);
+	ret = driver_run_until(d, o->started_us + step->for_us, ping_decided,
+			       &p, err);
+	driver_ping_stop(d, (unsigned)step->x);
+	judge_ping(step, p.ping, driver_is_real(d), o);
 	return ret < 0 ? ret : 0;
 }
 
@@ -233,30 +244,33 @@ static const char *varies_name(int varies)
 
 static bool netcheck_done(void *arg, uint64_t now_us)
 {
+	const struct client_netcheck *report = arg;
+
 	(void)now_us;
-	return client_netcheck_report(arg)->done;
+	return report->done;
 }
 
 static int do_netcheck(struct steps *s, const struct step *step,
 		       struct step_outcome *o, struct err *err)
 {
-	struct client *client = driver_client(s->driver, (unsigned)step->x);
-	const struct client_netcheck *r;
+	struct driver *d = s->driver;
+	const struct client_netcheck *r = driver_report(d, (unsigned)step->x);
+	uint64_t limit_us = driver_is_real(d) ? REAL_NETCHECK_LIMIT_US :
+						NETCHECK_LIMIT_US;
 	int ret;
 
-	if (!client || !client_running(client)) {
+	if (!driver_running(d, (unsigned)step->x)) {
 		got(o, "not started");
 		o->holds = false;
 		return 0;
 	}
-	ret = driver_netcheck(s->driver, (unsigned)step->x, err);
+	ret = driver_netcheck(d, (unsigned)step->x, err);
 	if (ret)
 		return ret;
-	ret = driver_run_until(s->driver, o->started_us + NETCHECK_LIMIT_US,
-			       netcheck_done, client, err);
+	ret = driver_run_until(d, o->started_us + limit_us, netcheck_done,
+			       (void *)r, err);
 	if (ret < 0)
 		return ret;
-	r = client_netcheck_report(client);
 	got(o, "mapping-varies: %s, portmap: %s, udp: %s",
 	    varies_name(r->mapping_varies), portmap_names[r->portmap],
 	    r->udp ? "true" : "false");
@@ -463,6 +477,8 @@ int steps_run(struct steps *s, bool until_ping, struct err *err)
 {
 	int ret = wait_for_daemons(s, err);
 
+	if (!ret)
+		ret = driver_serve(s->driver, err);
 	for (s->current = 0; !ret && s->current < s->scenario->step_count;
 	     s->current++) {
 		if (until_ping &&

@@ -19,8 +19,13 @@ struct step_outcome {
 	/* ping */
 	enum client_path path;	 /* of the reply that decided; NONE: no reply */
 	int64_t first_reply_us;	 /* after the step's start; -1: no reply */
-	bool has_carrier;
+	enum {
+		CARRIER_NONE,	/* there was no reply */
+		CARRIER_KNOWN,	/* the model knows its bytes: carrier_hash */
+		CARRIER_SOUGHT	/* a real client's: by its kind, size and time */
+	} carrier;
 	uint8_t carrier_hash[16]; /* of the packet that carried that reply */
+	uint64_t sent_us, replied_us; /* lab time; CARRIER_SOUGHT */
 	/* filled in from the recording */
 	char why[1024];
 	unsigned frames[OUTCOME_MAX_FRAMES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * child: a program in the calling thread's network namespace that dies with
- * the thread. Private to netns/.
+ * the thread.
  */
 #ifndef NATRIG_NETNS_CHILD_H
 #define NATRIG_NETNS_CHILD_H

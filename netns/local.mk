@@ -6,6 +6,7 @@ libnetns_a_SOURCES = \
 	netns/nat.c netns/nat_rules.c netns/nat.h \
 	netns/netlink.c netns/netlink.h \
 	netns/child.c netns/child.h \
+	netns/folder.c netns/folder.h \
 	netns/closing.c netns/closing.h \
 	netns/conntrack.c netns/conntrack.h \
 	netns/element.c netns/element.h \

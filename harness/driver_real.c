@@ -226,10 +226,26 @@ static const char *role_of(const struct actor *a)
 	return "stun";
 }
 
+/* NATRIG_OPTION_<NAME> of each option that the client has. */
+static int add_options(struct environment *env, const struct clients_kind *kind,
+		       const struct scenario_host *host)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < kind->option_count && !ret; i++) {
+		const struct clients_option *o = &kind->options[i];
+
+		ret = environment_set_word(env, "NATRIG_OPTION_", o->name,
+					   o->values[host->options[i]]);
+	}
+	return ret;
+}
+
 static int own_environment(struct actor *a)
 {
 	struct driver *d = a->driver;
 	struct environment *env = &a->real->env;
+	const struct scenario_host *host;
 	int ret = environment_copy(env, &d->reals->env);
 
 	if (!ret)
@@ -242,11 +258,11 @@ static int own_environment(struct actor *a)
 				      version_of(d, a->node));
 	if (!ret && a->kind == ACTOR_REAL_SERVER)
 		ret = environment_set(env, "NATRIG_SERVER", "%s", role_of(a));
-	if (!ret && a->kind == ACTOR_REAL)
-		ret = environment_set(env, "NATRIG_PORT", "%u",
-				      scenario_host(d->config.scenario,
-						    a->node)->port);
-	return ret;
+	if (ret || a->kind != ACTOR_REAL)
+		return ret;
+	host = scenario_host(d->config.scenario, a->node);
+	ret = environment_set(env, "NATRIG_PORT", "%u", host->port);
+	return ret ? ret : add_options(env, &d->reals->kind, host);
 }
 
 /* Starts a call in the node's namespace and listens to it. */

@@ -26,7 +26,8 @@ libharness_a_SOURCES = \
 	harness/nearest.c harness/nearest.h \
 	harness/scenario.c harness/scenario.h \
 	harness/scenario_flow.c harness/scenario_nat.c \
-	harness/scenario_nodes.c harness/scenario_steps.c \
+	harness/scenario_nodes.c harness/scenario_options.c \
+	harness/scenario_steps.c \
 	harness/scenario_reader.c harness/scenario_reader.h \
 	harness/scenario_yaml.c harness/scenario_yaml.h \
 	harness/client.c harness/client.h harness/client_private.h \
@@ -96,10 +97,11 @@ tests_fuzz_replay_client_SOURCES = tests/fuzz/fuzz_client.c $(fuzz_driver)
 tests_fuzz_replay_client_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"client"'
 tests_fuzz_replay_client_LDADD = $(harness_libs)
 
-# Scenarios.
+# Scenarios, and the real clients' manifests.
 if HAVE_CHECK
-check_PROGRAMS += tests/check_scenario
+check_PROGRAMS += tests/check_scenario tests/check_clients
 endif
+tests_check_clients_LDADD = $(harness_libs) $(CHECK_LIBS)
 tests_check_scenario_SOURCES = tests/check_scenario.c \
 	tests/check_scenario_parts.c tests/check_scenario_suites.h
 tests_check_scenario_LDADD = $(harness_libs) $(CHECK_LIBS)

@@ -109,6 +109,17 @@ tests_fuzz_replay_scenario_SOURCES = tests/fuzz/fuzz_scenario.c $(fuzz_driver)
 tests_fuzz_replay_scenario_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"scenario"'
 tests_fuzz_replay_scenario_LDADD = $(harness_libs)
 
+# Real clients.
+if HAVE_CHECK
+check_PROGRAMS += tests/check_clients
+endif
+tests_check_clients_LDADD = $(harness_libs) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/fuzz/replay_manifest
+tests_fuzz_replay_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_driver)
+tests_fuzz_replay_manifest_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"manifest"'
+tests_fuzz_replay_manifest_LDADD = $(harness_libs)
+
 # The probe.
 if HAVE_CHECK
 check_PROGRAMS += tests/check_probe tests/check_certify

@@ -81,6 +81,7 @@ struct client_echo {
 	 * the request's path is told in the reply.
 	 */
 	enum client_path path;
+	bool told; /* a real client's: it says the path itself */
 	/* The packet that carried the reply here, as on the wire: the verdict
 	 * looks it up in the recording. Reply over the relay: DERP's inner. */
 	uint8_t carrier_hash[16]; /* crypto_generichash of the UDP payload */

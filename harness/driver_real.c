@@ -530,6 +530,7 @@ static void on_echo(struct actor *a, json_t *line)
 	if (!reply || e->replied_us)
 		return;
 	e->replied_us = now_us;
+	e->told = path;
 	if (path)
 		e->path = strcmp(path, "direct") ? CLIENT_PATH_RELAY :
 						   CLIENT_PATH_DIRECT;

@@ -12,6 +12,7 @@ struct window {
 	const struct journeys *journeys;
 	uint64_t from_ns, to_ns; /* recorded time */
 	uint64_t sent_ns, replied_ns; /* of the echo that decided */
+	bool told; /* the client says what path it took */
 };
 
 /* A real client says that it had a reply a moment after its packet came. */
@@ -104,11 +105,14 @@ static void judge_reply(const struct window *w, const struct step *step,
 
 /* --- real clients: by kind, size and time -------------------------------- */
 
-static bool may_carry(const struct step *step, const struct journey *one,
-		      bool reply)
+static bool may_carry(const struct window *w, const struct step *step,
+		      const struct journey *one, bool reply)
 {
 	if (step->kind == CLIENT_PING_DISCO &&
 	    one->kind & (reply ? JOURNEY_DISCO_PONG : JOURNEY_DISCO_PING))
+		return true;
+	/* Whoever tells the path chooses the echo's size as well. */
+	if (w->told && one->kind & (JOURNEY_WIREGUARD | JOURNEY_OTHER_UDP))
 		return true;
 	return real_can_carry(one->payload_bytes);
 }
@@ -132,7 +136,7 @@ static const struct journey *seek(const struct window *w,
 
 		if (one->from == from && one->to == to && one->arrived &&
 		    one->over_relay == relay && within(w, one->last_ns) &&
-		    (relay || may_carry(step, one, reply)))
+		    (relay || may_carry(w, step, one, reply)))
 			last = one;
 	}
 	return last;
@@ -276,13 +280,14 @@ void evidence_for_steps(const struct scenario *s, const struct clock *clock,
 		struct window w = {j, clock_record_ns(clock, o->from_us),
 				   clock_record_ns(clock, o->to_us),
 				   clock_record_ns(clock, o->sent_us),
-				   clock_record_ns(clock, o->replied_us)};
+				   clock_record_ns(clock, o->replied_us),
+				   o->carrier == CARRIER_TOLD};
 
 		if (step->verb != STEP_PING || !o->done)
 			continue;
 		if (o->carrier == CARRIER_KNOWN)
 			judge_reply(&w, step, o);
-		else if (o->carrier == CARRIER_SOUGHT)
+		else if (o->carrier != CARRIER_NONE)
 			judge_sought(&w, step, o);
 		else
 			judge_silence(&w, step, o);

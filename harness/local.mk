@@ -97,11 +97,10 @@ tests_fuzz_replay_client_SOURCES = tests/fuzz/fuzz_client.c $(fuzz_driver)
 tests_fuzz_replay_client_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"client"'
 tests_fuzz_replay_client_LDADD = $(harness_libs)
 
-# Scenarios, and the real clients' manifests.
+# Scenarios.
 if HAVE_CHECK
-check_PROGRAMS += tests/check_scenario tests/check_clients
+check_PROGRAMS += tests/check_scenario
 endif
-tests_check_clients_LDADD = $(harness_libs) $(CHECK_LIBS)
 tests_check_scenario_SOURCES = tests/check_scenario.c \
 	tests/check_scenario_parts.c tests/check_scenario_suites.h
 tests_check_scenario_LDADD = $(harness_libs) $(CHECK_LIBS)
@@ -110,6 +109,17 @@ check_PROGRAMS += tests/fuzz/replay_scenario
 tests_fuzz_replay_scenario_SOURCES = tests/fuzz/fuzz_scenario.c $(fuzz_driver)
 tests_fuzz_replay_scenario_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"scenario"'
 tests_fuzz_replay_scenario_LDADD = $(harness_libs)
+
+# Real clients.
+if HAVE_CHECK
+check_PROGRAMS += tests/check_clients
+endif
+tests_check_clients_LDADD = $(harness_libs) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/fuzz/replay_manifest
+tests_fuzz_replay_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_driver)
+tests_fuzz_replay_manifest_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"manifest"'
+tests_fuzz_replay_manifest_LDADD = $(harness_libs)
 
 # The probe.
 if HAVE_CHECK

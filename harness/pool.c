@@ -48,7 +48,10 @@ struct pool {
 static void slot_main(struct pool *p, unsigned index, int report_fd,
 		      pid_t parent)
 {
-	struct pool_worker worker = {p->config, p->shared, index, report_fd};
+	struct pool_worker worker = {.config = p->config,
+				     .shared = p->shared,
+				     .index = index,
+				     .report_fd = report_fd};
 	struct err err = {0};
 	int status = 0, ret;
 	json_t *message;

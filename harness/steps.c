@@ -203,7 +203,8 @@ static void judge_ping(const struct step *step, const struct client_ping *ping,
 		return;
 	}
 	got(o, deciding->path == CLIENT_PATH_DIRECT ? "direct" : "relay");
-	o->carrier = real ? CARRIER_SOUGHT : CARRIER_KNOWN;
+	o->carrier = !real ? CARRIER_KNOWN :
+		     deciding->told ? CARRIER_TOLD : CARRIER_SOUGHT;
 	o->sent_us = deciding->sent_us;
 	o->replied_us = deciding->replied_us;
 	memcpy(o->carrier_hash, deciding->carrier_hash,

@@ -22,10 +22,11 @@ struct step_outcome {
 	enum {
 		CARRIER_NONE,	/* there was no reply */
 		CARRIER_KNOWN,	/* the model knows its bytes: carrier_hash */
-		CARRIER_SOUGHT	/* a real client's: by its kind, size and time */
+		CARRIER_SOUGHT, /* a real client's: by its size and time */
+		CARRIER_TOLD	/* it tells the path: by its kind and time */
 	} carrier;
 	uint8_t carrier_hash[16]; /* of the packet that carried that reply */
-	uint64_t sent_us, replied_us; /* lab time; CARRIER_SOUGHT */
+	uint64_t sent_us, replied_us; /* lab time; of real clients */
 	/* filled in from the recording */
 	char why[1024];
 	unsigned frames[OUTCOME_MAX_FRAMES];

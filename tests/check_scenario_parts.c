@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What scenarios become: nodes, hosts, servers, steps, statements. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -138,8 +139,7 @@ START_TEST(hosts_and_servers)
 		   "  a: {client: {portmap: on-first-send, publish: never,\n"
 		   "      learn: never, call-me-maybe: false, relay: false,\n"
 		   "      port: 1234}}\n"
-		   "  b: {client: tailscale, port: 5}\n"
-		   "  c: {client: {kind: tailscale, version: 1.80.3}}\n"
+		   "  b: {port: 5}\n"
 		   "servers: {relays: [hw-sh, fra], stun: 0, control: "
 		   "{delay: 5s}}\n" STEPS);
 	ck_assert_uint_eq(s->seed, UINT64_MAX);
@@ -149,15 +149,48 @@ START_TEST(hosts_and_servers)
 	ck_assert(!s->hosts[0].policy.call_me_maybe);
 	ck_assert(!s->hosts[0].policy.relay);
 	ck_assert_uint_eq(s->hosts[0].port, 1234);
-	ck_assert_str_eq(s->hosts[1].client, "tailscale");
-	ck_assert_str_eq(s->hosts[1].version, "");
+	ck_assert_str_eq(s->hosts[1].client, "model");
 	ck_assert_uint_eq(s->hosts[1].port, 5);
 	ck_assert(s->hosts[1].policy.relay);
-	ck_assert_str_eq(s->hosts[2].version, "1.80.3");
+	ck_assert_ptr_null(scenario_real_client(s));
 	ck_assert_uint_eq(s->stun_count, 0);
 	ck_assert_uint_eq(s->relay_count, 2);
 	ck_assert_str_eq(s->plan.nodes[s->relay_nodes[1]].name, "fra");
 	ck_assert_uint_eq(s->control_delay_us, 5000000);
+}
+END_TEST
+
+START_TEST(real_clients)
+{
+	parse_good("natrig: 1\ntitle: t\nhosts:\n"
+		   "  a: {client: tailscale, port: 5}\n"
+		   "  b: {client: {kind: tailscale, version: 1.80.3}}\n" STEPS);
+	ck_assert_str_eq(scenario_real_client(s), "tailscale");
+	ck_assert_str_eq(s->hosts[0].version, "");
+	ck_assert_uint_eq(s->hosts[0].port, 5);
+	ck_assert_str_eq(s->hosts[1].version, "1.80.3");
+	ck_assert_int_eq(scenario_use_client(s, "model", &err), 0);
+	ck_assert_ptr_null(scenario_real_client(s));
+	ck_assert_int_eq(scenario_use_client(s, "tailscale@1.2", &err), 0);
+	ck_assert_str_eq(s->hosts[0].version, "1.2");
+	ck_assert_int_eq(scenario_use_client(s, "tailscail", &err), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "did you mean \"tailscale\"?"));
+	ck_assert_int_eq(scenario_use_client(s, "model@1", &err), -EINVAL);
+}
+END_TEST
+
+/* What a scenario asks of the model only, a real client is not asked. */
+START_TEST(real_clients_have_no_policy)
+{
+	parse_good("natrig: 1\ntitle: t\nhosts:\n"
+		   "  a: {client: {publish: never}}\n  b: {}\n" STEPS);
+	ck_assert_int_eq(scenario_use_client(s, "tailscale", &err), -ENOTSUP);
+	ck_assert_uint_eq(err.line, 4);
+	ck_assert_ptr_nonnull(strstr(err.text, "a has a policy"));
+	parse_good("natrig: 1\ntitle: t\nhosts: {a: , b: }\n"
+		   "servers: {control: {delay: 5s}}\n" STEPS);
+	ck_assert_int_eq(scenario_use_client(s, "tailscale", &err), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "control server"));
 }
 END_TEST
 
@@ -330,6 +363,8 @@ void add_parts(TCase *tcase)
 	tcase_add_test(tcase, example_cast);
 	tcase_add_test(tcase, routers);
 	tcase_add_test(tcase, hosts_and_servers);
+	tcase_add_test(tcase, real_clients);
+	tcase_add_test(tcase, real_clients_have_no_policy);
 	tcase_add_test(tcase, client_steps);
 	tcase_add_test(tcase, blocks);
 	tcase_add_test(tcase, router_steps);

@@ -204,8 +204,8 @@ static int prepare(struct driver *d, struct err *err)
 	ret = adapter_call(&d->reals->kind, "prepare", &d->reals->env, log_fd,
 			   PREPARE_LIMIT_MS, &answer, &why);
 	if (ret)
-		err_set(err, -ret, "%s; its last words: %s", why.text,
-			last_words(log_fd, words, sizeof(words)));
+		ret = err_set(err, EREMOTEIO, "%s; its last words: %s", why.text,
+			      last_words(log_fd, words, sizeof(words)));
 	json_decref(answer);
 	close(log_fd);
 	return ret;
@@ -578,7 +578,7 @@ static int broke(struct actor *a, const char *how, struct err *err)
 	char words[300];
 
 	last_words(a->real->log_fd, words, sizeof(words));
-	return err_set(err, EPIPE, "%s: %s %s%s%s", a->real->name,
+	return err_set(err, EREMOTEIO, "%s: %s %s%s%s", a->real->name,
 		       a->driver->reals->kind.name, how,
 		       *words ? "; its last words: " : " and said nothing of it",
 		       words);
@@ -604,6 +604,15 @@ static void on_end(struct actor *a, struct call *call)
 	driver_break(a->driver, broke(a, how, &err), &err);
 }
 
+/* It says what nobody understands. */
+static void break_off(struct actor *a, const struct err *why)
+{
+	struct err err = {0};
+	int ret = err_set(&err, EREMOTEIO, "%s: %.400s", a->real->name, why->text);
+
+	driver_break(a->driver, ret, &err);
+}
+
 void real_on_watch(struct actor *a, struct watch *w)
 {
 	struct call *calls[] = {&a->real->life, &a->real->ping,
@@ -620,7 +629,7 @@ void real_on_watch(struct actor *a, struct watch *w)
 			if (!ret)
 				return;
 			if (ret < 0 && ret != -EPIPE)
-				driver_break(a->driver, ret, &err);
+				break_off(a, &err);
 			if (ret < 0)
 				on_end(a, calls[i]);
 			else

@@ -182,7 +182,8 @@ static enum verdict verdict_of(const struct scenario *s,
 			       const struct run_result *r)
 {
 	if (r->err.text[0] && !r->interrupted)
-		return VERDICT_COULD_NOT_RUN;
+		return r->client_failed ? VERDICT_FALLS_SHORT :
+					  VERDICT_COULD_NOT_RUN;
 	for (unsigned i = 0; i < s->step_count; i++)
 		if (r->outcomes[i].done && !r->outcomes[i].holds)
 			return VERDICT_FALLS_SHORT;
@@ -220,6 +221,7 @@ int run_scenario(const struct scenario *s, const struct run_options *options,
 	if (!ret)
 		ret = steps_run(&w.steps, false, &r->err);
 	r->interrupted = ret == -EINTR;
+	r->client_failed = ret == -EREMOTEIO;
 	world_down(&w, r);
 	if (w.driver)
 		judge_recording(&w, r);

@@ -24,6 +24,7 @@ struct run_result {
 	enum verdict verdict;
 	bool interrupted;
 	struct err err; /* why it could not run, or broke off; text "" if not */
+	bool client_failed; /* that is what it broke off for: no machine's fault */
 	struct step_outcome *outcomes;	/* one a step */
 	struct order_result *orders;	/* one a statement */
 	bool orders_checked;

@@ -137,14 +137,14 @@ static void print_items(const struct page *p, const json_t *result,
 			const char *key, bool is_step)
 {
 	const char *file = text_of(result, "file");
-	bool interrupted =
-		json_is_true(json_object_get(result, "interrupted"));
+	bool cut_off = *text_of(result, "error") ||
+		       json_is_true(json_object_get(result, "interrupted"));
 	size_t i;
 	json_t *item;
 
 	json_array_foreach(json_object_get(result, key), i, item) {
 		/* What was never come to says nothing. */
-		if (interrupted &&
+		if (cut_off &&
 		    !json_is_true(json_object_get(item, "done")))
 			continue;
 		if (p->style->detail && is_step)

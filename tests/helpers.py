@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -53,6 +54,27 @@ steps:
   - {ping: a -> c, for: 12s, expect: unreachable}
 order:
   - never a -> c reaches c
+"""
+
+
+# What the contract's example client makes of two easy NATs.
+ECHO = """\
+natrig: 1
+title: a is dead to c until c sends
+routers:
+  home-a: {nat: easy}
+  edge-c: {nat: easy}
+hosts:
+  a: {router: home-a, client: udp-echo}
+  c: {router: edge-c, client: udp-echo}
+steps:
+  - {start: all}
+  - {ping: a -> c, for: 3s, expect: unreachable}
+  - {ping: c -> a, expect: direct}
+  - {ping: a -> c, expect: direct}
+order:
+  - some a -> c dies at edge-c
+  - no a -> c reaches c before c -> a leaves c
 """
 
 
@@ -118,6 +140,27 @@ class Natrig:
     def files(self) -> set[str]:
         """Name all files in the work folder."""
         return {str(one.relative_to(self.work)) for one in self.work.rglob("*")}
+
+
+def example_client() -> str:
+    """Give the whole client that the contract shows, in Python."""
+    text = (SOURCE / "clients" / "README.md").read_text()
+    return text.split("```python\n")[1].split("```")[0]
+
+
+def make_client(folder: Path, script: str = "", manifest: Mapping[str, Any] | None = None) -> None:
+    """Make FOLDER a client: the contract's example, SCRIPT (of sh) before it.
+
+    SCRIPT sees the verb in $1; where it does not exit, the example goes on.
+    """
+    folder.mkdir(parents=True)
+    program = folder / "client"
+    program.write_text(f'#!/bin/sh\n{script}\nexec python3 "${{0%/*}}/example" "$@"\n')
+    program.chmod(0o755)
+    (folder / "example").write_text(example_client())
+    words = {"natrig-client": 1, "serves": ["control"], **(manifest or {})}
+    (folder / "client.json").write_text(json.dumps(words))
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
 
 
 def poll(deadline_s: float) -> Iterator[None]:

@@ -15,16 +15,28 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers import DEAD, DIRECT, IS_ROOT, Natrig, need, poll, wait_until
+from helpers import (
+    DEAD,
+    DIRECT,
+    ECHO,
+    IS_ROOT,
+    Natrig,
+    make_client,
+    need,
+    poll,
+    wait_until,
+)
 
 pytestmark = pytest.mark.alone
 
 KILLS = 20
+CLIENT_KILLS = 4
 GONE_S = 10
 FOLDERS = ("/tmp", "/run", "/var", "/dev/shm")
 MOUNTS = Path("/proc/self/mountinfo")
@@ -272,6 +284,58 @@ def test_kill_leaves_the_recording_asked_for(lab: Natrig, traces: Traces) -> Non
     process.communicate()
     traces.assert_none("killed")
     assert lab.files() <= {"scenario.yaml", "kept", "kept/scenario.pcapng"}
+
+
+# What a client might leave: a TUN device, somebody in a session of its own, files.
+MESSY = """
+[ $1 = start ] && ip tuntap add dev natrigtun mode tun && ip link set natrigtun up
+[ $1 = start ] && setsid sleep 1000 >/dev/null 2>&1 &
+[ $1 = start ] && touch "$NATRIG_RUN/run" "$NATRIG_DIR/dir" /run/natrig-was-here
+[ $1 = ping ] && echo nameserver 25.0.0.1 >/etc/resolv.conf
+"""
+
+
+def with_messy_client(lab: Natrig) -> Natrig:
+    """Give a natrig whose udp-echo leaves whatever it can."""
+    make_client(lab.work / "clients" / "udp-echo", MESSY)
+    return replace(
+        lab, environment={**lab.environment, "NATRIG_CLIENTS": str(lab.work / "clients")}
+    )
+
+
+def test_real_clients_leave_nothing(lab: Natrig, traces: Traces) -> None:
+    """Neither what they started, nor devices, nor files."""
+    need("ip", "nft", "setsid")
+    before = host_network()
+    resolv = Path("/etc/resolv.conf").read_bytes()
+    ran = with_messy_client(lab).run("run", lab.write(ECHO))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    traces.assert_none("after a run with real clients")
+    assert Path("/etc/resolv.conf").read_bytes() == resolv
+    assert_host_unchanged(before)
+
+
+def test_kill_leaves_nothing_of_real_clients(lab: Natrig, traces: Traces) -> None:
+    """Kill -9 while they start, while they ping, and while they are stopped."""
+    need("ip", "nft", "setsid")
+    natrig = with_messy_client(lab)
+    before = host_network()
+    command = ("run", lab.write(ECHO.replace("for: 3s", "for: 1s")))
+    life_s = life_of(natrig, *command)
+    killed = 0
+    for number in range(CLIENT_KILLS):
+        moment_s = life_s * (number + 0.5) / CLIENT_KILLS
+        process = natrig.start(*command)
+        try:
+            process.wait(timeout=moment_s)
+        except subprocess.TimeoutExpired:
+            killed += 1
+        traces.look()
+        process.kill()
+        process.communicate()
+        traces.assert_none(f"killed after {moment_s:.3f} s of {life_s:.3f}")
+    assert killed >= CLIENT_KILLS // 2, "most runs ended before they were killed"
+    assert_host_unchanged(before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "TERM"])

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -43,6 +45,15 @@ static int cover_machine(struct err *err)
 	return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind,
+		      struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	/* The folder itself may be somebody's link, or mounted: it stays. */
+	return at->level && remove(path) ? -1 : 0;
+}
+
 int folder_open(const char *keep, struct err *err)
 {
 	int ret = cover_machine(err);
@@ -57,6 +68,9 @@ int folder_open(const char *keep, struct err *err)
 	}
 	if (mkdir(keep, 0777) && errno != EEXIST)
 		return err_set(err, errno, "cannot make the folder %s: %s",
+			       keep, strerror(errno));
+	if (nftw(keep, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT))
+		return err_set(err, errno, "cannot empty the folder %s: %s",
 			       keep, strerror(errno));
 	if (mount(keep, FOLDER_PATH, NULL, MS_BIND, NULL))
 		return err_set(err, errno, "cannot mount %s for the lab's real "

@@ -36,6 +36,9 @@ static int read_serves(json_t *list, struct clients_kind *kind,
 	size_t i, k;
 	json_t *item;
 
+	if (list && !json_is_array(list))
+		return refuse(err, folder, "serves: a list of control, relay, "
+			      "stun expected");
 	json_array_foreach(list, i, item) {
 		const char *name = json_string_value(item);
 
@@ -56,6 +59,9 @@ static int read_install(json_t *list, struct clients_kind *kind,
 	size_t i;
 	json_t *item;
 
+	if (list && !json_is_array(list))
+		return refuse(err, folder, "install: a list of at most 8 names "
+			      "expected");
 	json_array_foreach(list, i, item) {
 		const char *name = json_string_value(item);
 
@@ -65,6 +71,61 @@ static int read_install(json_t *list, struct clients_kind *kind,
 				      "8 names expected");
 		snprintf(kind->install[kind->install_count++],
 			 CLIENTS_NAME_BYTES, "%s", name);
+	}
+	return 0;
+}
+
+/* Small letters, digits and dashes, so that it can be a variable's name. */
+static bool is_word(const char *text)
+{
+	size_t len = text ? strspn(text, "abcdefghijklmnopqrstuvwxyz"
+					 "0123456789-") : 0;
+
+	return len && !text[len] && len < CLIENTS_WORD_BYTES;
+}
+
+static int read_values(json_t *list, struct clients_option *option,
+		       const char *folder, struct err *err)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(list, i, item) {
+		const char *value = json_string_value(item);
+
+		if (!is_word(value) ||
+		    option->value_count == CLIENTS_MAX_VALUES)
+			break;
+		snprintf(option->values[option->value_count++],
+			 CLIENTS_WORD_BYTES, "%s", value);
+	}
+	if (option->value_count && option->value_count == json_array_size(list))
+		return 0;
+	return refuse(err, folder, "options: of each a list of 1 to 8 words "
+		      "expected, the default first");
+}
+
+static int read_options(json_t *map, struct clients_kind *kind,
+			const char *folder, struct err *err)
+{
+	const char *name;
+	json_t *list;
+	int ret;
+
+	if (map && !json_is_object(map))
+		return refuse(err, folder, "options: an object expected");
+	json_object_foreach(map, name, list) {
+		struct clients_option *option =
+			&kind->options[kind->option_count];
+
+		if (!is_word(name) || kind->option_count == CLIENTS_MAX_OPTIONS)
+			return refuse(err, folder, "options: at most 8 words "
+				      "of a-z, 0-9 and - expected");
+		snprintf(option->name, sizeof(option->name), "%s", name);
+		kind->option_count++;
+		ret = read_values(list, option, folder, err);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -91,7 +152,7 @@ static int check_keys(json_t *root, const char *folder, struct err *err)
 {
 	static const char *const known[] = {
 		"natrig-client", "title",   "program", "version",
-		"serves",	 "install", "cipher",  NULL};
+		"serves",	 "install", "cipher",  "options", NULL};
 	const char *key, *near;
 	json_t *value;
 	char what[192];
@@ -138,6 +199,9 @@ static int read_root(const char *folder, json_t *root,
 				  err);
 	if (!ret)
 		ret = read_install(json_object_get(root, "install"), kind,
+				   folder, err);
+	if (!ret)
+		ret = read_options(json_object_get(root, "options"), kind,
 				   folder, err);
 	if (ret)
 		return ret;

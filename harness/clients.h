@@ -20,9 +20,19 @@
 #define CLIENTS_MAX 32
 #define CLIENTS_MAX_INSTALL 8
 #define CLIENTS_NAME_BYTES 64
+#define CLIENTS_MAX_OPTIONS 8
+#define CLIENTS_MAX_VALUES 8
+#define CLIENTS_WORD_BYTES 32
 
 /* A server of the lab that a client brings itself, as a bit. */
 enum { CLIENTS_CONTROL = 1, CLIENTS_RELAY = 2, CLIENTS_STUN = 4 };
+
+/* What a scenario may choose of a client: one of VALUES, the first unless said. */
+struct clients_option {
+	char name[CLIENTS_WORD_BYTES];
+	char values[CLIENTS_MAX_VALUES][CLIENTS_WORD_BYTES];
+	unsigned value_count;
+};
 
 struct clients_kind {
 	char name[CLIENTS_NAME_BYTES]; /* of the folder */
@@ -34,6 +44,8 @@ struct clients_kind {
 	/* What `natrig client install NAME` of it may name. */
 	char install[CLIENTS_MAX_INSTALL][CLIENTS_NAME_BYTES];
 	unsigned install_count;
+	struct clients_option options[CLIENTS_MAX_OPTIONS];
+	unsigned option_count;
 };
 
 /*

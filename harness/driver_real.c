@@ -164,15 +164,48 @@ static int open_log(const char *name, struct err *err)
 				strerror(errno)) : fd;
 }
 
+/* The end of the log, as one line. */
+static const char *last_words(int log_fd, char *text, size_t size)
+{
+	struct stat st;
+	ssize_t n = 0, skip = 0;
+
+	if (!fstat(log_fd, &st)) {
+		off_t from = st.st_size > (off_t)size - 1 ?
+				     st.st_size - (off_t)size + 1 : 0;
+
+		n = pread(log_fd, text, size - 1, from);
+		/* It begins with a whole word. */
+		while (from && skip < n && text[skip] > ' ')
+			skip++;
+		if (skip < n)
+			memmove(text, text + skip, (size_t)(n -= skip));
+	}
+	if (n < 0)
+		n = 0;
+	while (n && text[n - 1] == '\n')
+		n--;
+	text[n] = '\0';
+	for (char *c = text; *c; c++)
+		if (*c == '\n')
+			*c = ' ';
+	return text;
+}
+
 static int prepare(struct driver *d, struct err *err)
 {
 	int log_fd = open_log("prepare", err), ret;
+	struct err why = {0};
 	json_t *answer;
+	char words[300];
 
 	if (log_fd < 0)
 		return log_fd;
 	ret = adapter_call(&d->reals->kind, "prepare", &d->reals->env, log_fd,
-			   PREPARE_LIMIT_MS, &answer, err);
+			   PREPARE_LIMIT_MS, &answer, &why);
+	if (ret)
+		err_set(err, -ret, "%s; its last words: %s", why.text,
+			last_words(log_fd, words, sizeof(words)));
 	json_decref(answer);
 	close(log_fd);
 	return ret;
@@ -226,10 +259,26 @@ static const char *role_of(const struct actor *a)
 	return "stun";
 }
 
+/* NATRIG_OPTION_<NAME> of each option that the client has. */
+static int add_options(struct environment *env, const struct clients_kind *kind,
+		       const struct scenario_host *host)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < kind->option_count && !ret; i++) {
+		const struct clients_option *o = &kind->options[i];
+
+		ret = environment_set_word(env, "NATRIG_OPTION_", o->name,
+					   o->values[host->options[i]]);
+	}
+	return ret;
+}
+
 static int own_environment(struct actor *a)
 {
 	struct driver *d = a->driver;
 	struct environment *env = &a->real->env;
+	const struct scenario_host *host;
 	int ret = environment_copy(env, &d->reals->env);
 
 	if (!ret)
@@ -242,11 +291,11 @@ static int own_environment(struct actor *a)
 				      version_of(d, a->node));
 	if (!ret && a->kind == ACTOR_REAL_SERVER)
 		ret = environment_set(env, "NATRIG_SERVER", "%s", role_of(a));
-	if (!ret && a->kind == ACTOR_REAL)
-		ret = environment_set(env, "NATRIG_PORT", "%u",
-				      scenario_host(d->config.scenario,
-						    a->node)->port);
-	return ret;
+	if (ret || a->kind != ACTOR_REAL)
+		return ret;
+	host = scenario_host(d->config.scenario, a->node);
+	ret = environment_set(env, "NATRIG_PORT", "%u", host->port);
+	return ret ? ret : add_options(env, &d->reals->kind, host);
 }
 
 /* Starts a call in the node's namespace and listens to it. */
@@ -524,49 +573,35 @@ static void take_line(struct actor *a, const struct call *call, json_t *line)
 		a->real->ready = true;
 }
 
-/* The end of the log, as one line. */
-static const char *last_words(const struct actor *a, char *text, size_t size)
-{
-	struct stat st;
-	ssize_t n = 0;
-
-	if (!fstat(a->real->log_fd, &st)) {
-		off_t from = st.st_size > (off_t)size - 1 ?
-				     st.st_size - (off_t)size + 1 : 0;
-
-		n = pread(a->real->log_fd, text, size - 1, from);
-	}
-	if (n < 0)
-		n = 0;
-	while (n && text[n - 1] == '\n')
-		n--;
-	text[n] = '\0';
-	for (char *c = text; *c; c++)
-		if (*c == '\n')
-			*c = ' ';
-	return text;
-}
-
 static int broke(struct actor *a, const char *how, struct err *err)
 {
 	char words[300];
 
-	return err_set(err, EPIPE, "%s: %s %s; its last words: %s",
-		       a->real->name, a->driver->reals->kind.name, how,
-		       last_words(a, words, sizeof(words)));
+	last_words(a->real->log_fd, words, sizeof(words));
+	return err_set(err, EPIPE, "%s: %s %s%s%s", a->real->name,
+		       a->driver->reals->kind.name, how,
+		       *words ? "; its last words: " : " and said nothing of it",
+		       words);
 }
 
-/* Ping and netcheck may end; what lives on a node may not. */
+/*
+ * Only a netcheck that has told may end. A ping that ends is no peer that
+ * does not answer.
+ */
 static void on_end(struct actor *a, struct call *call)
 {
+	const char *how = "has ended by itself";
 	struct err err = {0};
 
-	if (call != &a->real->life) {
-		end(a, call);
-		return;
-	}
 	end(a, call);
-	driver_break(a->driver, broke(a, "has ended by itself", &err), &err);
+	if (call == &a->real->netcheck) {
+		if (a->real->report.done)
+			return;
+		how = "has ended its netcheck without a report";
+	} else if (call == &a->real->ping) {
+		how = "has ended its ping by itself";
+	}
+	driver_break(a->driver, broke(a, how, &err), &err);
 }
 
 void real_on_watch(struct actor *a, struct watch *w)
@@ -595,6 +630,18 @@ void real_on_watch(struct actor *a, struct watch *w)
 	}
 }
 
+/* What comes from a server of the lab is relayed, whatever it carries. */
+static bool is_server(const struct driver *d, uint32_t ip)
+{
+	const struct lab *lab = d->config.lab;
+
+	for (unsigned i = 0; i < lab->count; i++)
+		if (lab->nodes[i].plan.kind == LAB_SERVER &&
+		    lab->nodes[i].ifaces[0].ip == ip)
+			return true;
+	return false;
+}
+
 void real_on_frame(struct actor *a, const struct frame *f, uint64_t now_us)
 {
 	struct packet p;
@@ -605,7 +652,7 @@ void real_on_frame(struct actor *a, const struct frame *f, uint64_t now_us)
 			  NULL) ||
 	    !p.is_ipv4 || p.ip_proto != PACKET_UDP || !p.has_ports ||
 	    p.dst.ip != node_of(a)->ifaces[0].ip ||
-	    !real_can_carry(p.payload_bytes))
+	    !real_can_carry(p.payload_bytes) || is_server(a->driver, p.src.ip))
 		return;
 	a->real->carried_us = clock_of_record_us(a->driver->config.clock,
 						 f->time_ns);

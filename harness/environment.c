@@ -85,24 +85,29 @@ void environment_clear(struct environment *env)
 	*env = (struct environment){0};
 }
 
+int environment_set_word(struct environment *env, const char *prefix,
+			 const char *word, const char *value)
+{
+	char name[128];
+	size_t at = (size_t)snprintf(name, sizeof(name), "%s", prefix);
+
+	for (const char *c = word; *c && at + 1 < sizeof(name); c++)
+		name[at++] = *c == '-' ? '_' : (char)toupper((uint8_t)*c);
+	name[at] = '\0';
+	return environment_set(env, name, "%s", value);
+}
+
 int environment_add_lab(struct environment *env, const struct lab *lab)
 {
-	char name[128], ip[ENDPOINT_TEXT_BYTES];
+	char ip[ENDPOINT_TEXT_BYTES];
 	int ret = 0;
 
 	for (unsigned i = 0; i < lab->count && !ret; i++) {
 		const struct lab_node *node = &lab->nodes[i];
-		size_t at = (size_t)snprintf(name, sizeof(name),
-					     "NATRIG_ADDR_");
 
-		for (const char *c = node->plan.name;
-		     *c && at + 1 < sizeof(name); c++)
-			name[at++] = *c == '-' ? '_' :
-						 (char)toupper((uint8_t)*c);
-		name[at] = '\0';
-		ret = environment_set(env, name, "%s",
-				      endpoint_format_ip(node->ifaces[0].ip,
-							 ip));
+		endpoint_format_ip(node->ifaces[0].ip, ip);
+		ret = environment_set_word(env, "NATRIG_ADDR_",
+					   node->plan.name, ip);
 	}
 	return ret;
 }

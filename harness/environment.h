@@ -18,6 +18,9 @@ struct environment {
 int environment_set(struct environment *env, const char *name,
 		    const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* PREFIX and WORD as a variable's name: upper case, '_' for '-'. */
+int environment_set_word(struct environment *env, const char *prefix,
+			 const char *word, const char *value);
 int environment_copy(struct environment *env, const struct environment *other);
 void environment_clear(struct environment *env);
 

@@ -26,7 +26,8 @@ libharness_a_SOURCES = \
 	harness/nearest.c harness/nearest.h \
 	harness/scenario.c harness/scenario.h \
 	harness/scenario_flow.c harness/scenario_nat.c \
-	harness/scenario_nodes.c harness/scenario_steps.c \
+	harness/scenario_nodes.c harness/scenario_options.c \
+	harness/scenario_steps.c \
 	harness/scenario_reader.c harness/scenario_reader.h \
 	harness/scenario_yaml.c harness/scenario_yaml.h \
 	harness/client.c harness/client.h harness/client_private.h \

@@ -17,7 +17,7 @@
  */
 static inline bool real_can_carry(size_t payload_bytes)
 {
-	return payload_bytes >= REAL_ECHO_BYTES + 16 &&
+	return payload_bytes >= REAL_ECHO_BYTES &&
 	       payload_bytes <= REAL_ECHO_BYTES + 112;
 }
 

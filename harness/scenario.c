@@ -194,6 +194,12 @@ int scenario_use_client(struct scenario *s, const char *client,
 				      "only the model can be given; %s does as "
 				      "it does", s->plan.nodes[host->node].name,
 				      name);
+		if (host->has_options && strcmp(host->client, name))
+			return err_at(err, ENOTSUP, s->file, host->at.line,
+				      host->at.column, "%s has options that "
+				      "are %s's; %s has others",
+				      s->plan.nodes[host->node].name,
+				      host->client, name);
 		snprintf(host->client, sizeof(host->client), "%s", name);
 		snprintf(host->version, sizeof(host->version), "%s", version);
 	}

@@ -12,6 +12,7 @@
 
 #include "captures/order.h"
 #include "harness/client.h"
+#include "harness/clients.h"
 #include "netns/lab.h"
 
 #define SCENARIO_NAME_BYTES 64
@@ -27,6 +28,9 @@ struct scenario_host {
 	char version[256]; /* "" unless a real client's was asked for */
 	uint16_t port;	   /* tunnel port; 41641 unless said otherwise */
 	struct client_policy policy;
+	/* A real client's: of each option (in its manifest's order) the value. */
+	uint8_t options[CLIENTS_MAX_OPTIONS];
+	bool has_options; /* some were said */
 	struct scenario_place at;
 };
 

@@ -370,6 +370,7 @@ static int read_client(struct reader *r, const struct yaml_node *value,
 	static const struct reader_key keys[] = {
 		{"kind", read_kind, false},
 		{"version", read_version, false},
+		{"options", reader_options, false},
 		{"portmap", read_portmap, false},
 		{"publish", read_publish, false},
 		{"learn", read_learn, false},

@@ -111,6 +111,9 @@ int reader_steps(struct reader *r, const struct yaml_node *steps);
 int reader_push(struct reader *r, const struct yaml_node *body,
 		const struct step *step);
 
+/* scenario_options.c: what may be chosen of a real client, INTO its host. */
+int reader_options(struct reader *r, const struct yaml_node *value, void *into);
+
 /* scenario_flow.c: the verbs that name packets. */
 extern const struct reader_key reader_block_keys[], reader_unblock_keys[],
 	reader_send_keys[];

@@ -45,13 +45,22 @@ static int cover_machine(struct err *err)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind,
+static int remove_one(const char *path, const struct stat *st, int type,
 		      struct FTW *at)
 {
 	(void)st;
-	(void)kind;
-	/* The folder itself may be somebody's link, or mounted: it stays. */
+	(void)type;
+	/* The folder itself stays. */
 	return at->level && remove(path) ? -1 : 0;
+}
+
+/* What an earlier run kept here must not be found by this one's clients. */
+static int empty(const char *keep, struct err *err)
+{
+	if (nftw(keep, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT))
+		return err_set(err, errno, "cannot empty the folder %s of an "
+			       "earlier run: %s", keep, strerror(errno));
+	return 0;
 }
 
 int folder_open(const char *keep, struct err *err)
@@ -69,9 +78,9 @@ int folder_open(const char *keep, struct err *err)
 	if (mkdir(keep, 0777) && errno != EEXIST)
 		return err_set(err, errno, "cannot make the folder %s: %s",
 			       keep, strerror(errno));
-	if (nftw(keep, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT))
-		return err_set(err, errno, "cannot empty the folder %s: %s",
-			       keep, strerror(errno));
+	ret = empty(keep, err);
+	if (ret)
+		return ret;
 	if (mount(keep, FOLDER_PATH, NULL, MS_BIND, NULL))
 		return err_set(err, errno, "cannot mount %s for the lab's real "
 			       "clients: %s", keep, strerror(errno));

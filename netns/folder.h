@@ -18,8 +18,8 @@
 #define FOLDER_PATH "/run/natrig"
 
 /*
- * KEEP: a folder that is there or can be made, and is emptied, since it holds
- * an earlier run's; NULL or "": nothing is kept.
+ * KEEP: a folder that is there, and then emptied, or can be made; NULL or "":
+ * nothing is kept.
  */
 int folder_open(const char *keep, struct err *err);
 void folder_close(void);

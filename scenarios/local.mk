@@ -30,6 +30,14 @@ nobase_dist_pkgdata_DATA = \
 	scenarios/field/29-best-path-dark.yaml \
 	scenarios/field/30-inbound-first-for-a-while-twin.yaml \
 	scenarios/field/30-inbound-first-for-a-while.yaml \
+	scenarios/nebula/01-hard-c-respond-off-twin.yaml \
+	scenarios/nebula/01-hard-c-respond-off.yaml \
+	scenarios/nebula/02-hard-c-relay-twin.yaml \
+	scenarios/nebula/02-hard-c-relay.yaml \
+	scenarios/nebula/03-easy-both-not-told-twin.yaml \
+	scenarios/nebula/03-easy-both-not-told.yaml \
+	scenarios/nebula/08-lighthouse-port-twin.yaml \
+	scenarios/nebula/08-lighthouse-port.yaml \
 	scenarios/rfc4787/README.md \
 	scenarios/rfc4787/req01-mapping-adm-twin.yaml \
 	scenarios/rfc4787/req01-mapping-adm.yaml \

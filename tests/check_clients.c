@@ -32,7 +32,9 @@ START_TEST(reads_a_whole_manifest)
 	ck_assert_int_eq(read_manifest("{\"natrig-client\": 1, \"title\": \"T\","
 				       "\"version\": \"1.2\", \"program\": \"run\","
 				       "\"serves\": [\"control\", \"relay\"],"
-				       "\"install\": [\"x\", \"y\"]}", &k), 0);
+				       "\"install\": [\"x\", \"y\"],"
+				       "\"options\": {\"log-level\":"
+				       "[\"low\", \"high\"]}}", &k), 0);
 	ck_assert_str_eq(k.name, "other");
 	ck_assert_str_eq(k.title, "T");
 	ck_assert_str_eq(k.program, "/opt/clients/other/run");
@@ -40,6 +42,10 @@ START_TEST(reads_a_whole_manifest)
 	ck_assert_uint_eq(k.serves, CLIENTS_CONTROL | CLIENTS_RELAY);
 	ck_assert_uint_eq(k.install_count, 2);
 	ck_assert_str_eq(k.install[1], "y");
+	ck_assert_uint_eq(k.option_count, 1);
+	ck_assert_str_eq(k.options[0].name, "log-level");
+	ck_assert_uint_eq(k.options[0].value_count, 2);
+	ck_assert_str_eq(k.options[0].values[0], "low");
 }
 END_TEST
 
@@ -66,6 +72,20 @@ static const struct {
 	{"{\"natrig-client\": 1, \"title\": \"\"}", "title: a text"},
 	{"{\"natrig-client\": 1, \"serves\": [\"derp\"]}", "serves: a list"},
 	{"{\"natrig-client\": 1, \"install\": [1]}", "install: a list"},
+	{"{\"natrig-client\": 1, \"serves\": \"relay\"}", "serves: a list"},
+	{"{\"natrig-client\": 1, \"install\": \"me\"}", "install: a list"},
+	{"{\"natrig-client\": 1, \"options\": []}", "options: an object"},
+	{"{\"natrig-client\": 1, \"options\": {\"A\": [\"b\"]}}",
+	 "options: at most 8 words"},
+	{"{\"natrig-client\": 1, \"options\": {\"a\": []}}",
+	 "options: of each a list"},
+	{"{\"natrig-client\": 1, \"options\": {\"a\": true}}",
+	 "options: of each a list"},
+	{"{\"natrig-client\": 1, \"options\": {\"a\": [\"b\", true]}}",
+	 "options: of each a list"},
+	{"{\"natrig-client\": 1, \"options\": {\"a\": [\"1\", \"2\", \"3\","
+	 " \"4\", \"5\", \"6\", \"7\", \"8\", \"9\"]}}",
+	 "options: of each a list"},
 };
 
 START_TEST(refuses_broken_manifests)

@@ -41,6 +41,11 @@ static void lost(struct client *c, struct client_relay *r)
 {
 	actions_free(&r->pending);
 	r->phase = CLIENT_RELAY_UPGRADE;
+	/*
+	 * It might be because the network is another now, so Tailscale looks,
+	 * each time. A node whose relay is cut off is never idle for that.
+	 */
+	client_stun_begin(c, CLIENT_RUN_ENDPOINTS);
 	if (r == &c->relays[0])
 		c->settle_us = ACTIONS_NEVER;
 	else

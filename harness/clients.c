@@ -242,6 +242,8 @@ int clients_read_manifest(const char *folder, const char *text,
 struct found {
 	struct clients_kind *kinds;
 	int count;
+	const char *only; /* the one that is looked for; NULL: all */
+	bool sound_only;  /* a broken manifest is passed over */
 };
 
 static bool is_known(const struct found *found, const char *name)
@@ -258,6 +260,7 @@ static int take_folder(struct found *found, const char *folder,
 	char path[PATH_BYTES + sizeof(MANIFEST) + 1], text[8192];
 	size_t bytes;
 	FILE *f;
+	int ret;
 
 	snprintf(path, sizeof(path), "%s/" MANIFEST, folder);
 	f = fopen(path, "re");
@@ -265,10 +268,12 @@ static int take_folder(struct found *found, const char *folder,
 		return 0;
 	bytes = fread(text, 1, sizeof(text), f);
 	fclose(f);
-	if (found->count == CLIENTS_MAX)
+	if (found->count == (found->only ? 1 : CLIENTS_MAX))
 		return refuse(err, folder, "too many clients");
-	return clients_read_manifest(folder, text, bytes,
-				     &found->kinds[found->count++], err);
+	ret = clients_read_manifest(folder, text, bytes,
+				    &found->kinds[found->count], err);
+	found->count += !ret;
+	return ret;
 }
 
 static int take_all(struct found *found, const char *path, struct err *err)
@@ -284,11 +289,15 @@ static int take_all(struct found *found, const char *path, struct err *err)
 		return 0;
 	dir = opendir(absolute);
 	while (dir && !ret && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || is_known(found, entry->d_name) ||
+		if (entry->d_name[0] == '.' ||
+		    (found->only && strcmp(found->only, entry->d_name)) ||
+		    is_known(found, entry->d_name) ||
 		    snprintf(folder, sizeof(folder), "%s/%s", absolute,
 			     entry->d_name) >= (int)sizeof(folder))
 			continue;
 		ret = take_folder(found, folder, err);
+		if (found->sound_only)
+			ret = 0;
 	}
 	if (dir)
 		closedir(dir);
@@ -352,18 +361,23 @@ static int compare_kinds(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
+static int look_everywhere(struct found *found, struct err *err)
+{
+	int ret = take_list(found, getenv("NATRIG_CLIENTS"), err);
+
+	if (!ret)
+		ret = take_users(found, err);
+	if (!ret)
+		ret = take_beside(found, err);
+	return ret ? ret : take_all(found, NATRIG_DATADIR "/clients", err);
+}
+
 int clients_list(struct clients_kind kinds[static CLIENTS_MAX],
 		 struct err *err)
 {
-	struct found found = {kinds, 0};
-	int ret = take_list(&found, getenv("NATRIG_CLIENTS"), err);
+	struct found found = {.kinds = kinds};
+	int ret = look_everywhere(&found, err);
 
-	if (!ret)
-		ret = take_users(&found, err);
-	if (!ret)
-		ret = take_beside(&found, err);
-	if (!ret)
-		ret = take_all(&found, NATRIG_DATADIR "/clients", err);
 	if (ret)
 		return ret;
 	qsort(kinds, (size_t)found.count, sizeof(*kinds), compare_kinds);
@@ -379,36 +393,40 @@ static const char *names[CLIENTS_MAX + 2];
 
 const char *const *clients_names(void)
 {
+	struct found found = {.kinds = known, .sound_only = true};
 	struct err err;
-	int count;
 
 	if (names[0])
 		return names;
-	count = clients_list(known, &err);
 	names[0] = CLIENTS_MODEL;
-	for (int i = 0; i < count; i++)
+	if (look_everywhere(&found, &err))
+		found.count = 0;
+	qsort(known, (size_t)found.count, sizeof(*known), compare_kinds);
+	for (int i = 0; i < found.count; i++)
 		names[i + 1] = known[i].name;
 	return names;
 }
 
+/* Only its own manifest is read: another's that is broken is no hindrance. */
 int clients_find(const char *name, struct clients_kind *kind, struct err *err)
 {
-	struct clients_kind kinds[CLIENTS_MAX];
+	struct clients_kind kinds[1];
+	struct found found = {.kinds = kinds, .only = name};
+	char list[CLIENTS_MAX * (CLIENTS_NAME_BYTES + 2)] = "";
 	const char *near;
-	char list[CLIENTS_MAX * (CLIENTS_NAME_BYTES + 2)] = CLIENTS_MODEL;
-	int count = clients_list(kinds, err);
+	int ret = look_everywhere(&found, err);
 
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count; i++) {
+	if (ret)
+		return ret;
+	if (found.count) {
+		*kind = kinds[0];
+		return 0;
+	}
+	for (const char *const *n = clients_names(); *n; n++) {
 		size_t len = strlen(list);
 
-		if (!strcmp(kinds[i].name, name)) {
-			*kind = kinds[i];
-			return 0;
-		}
-		snprintf(list + len, sizeof(list) - len, ", %.63s",
-			 kinds[i].name);
+		snprintf(list + len, sizeof(list) - len, "%s%.63s",
+			 len ? ", " : "", *n);
 	}
 	near = nearest_word(name, clients_names());
 	return err_set(err, ENOENT, "unknown client \"%.60s\": there are %s%s%s"

@@ -2,6 +2,38 @@
 # Installed under $(pkgdatadir)/scenarios. One more scenario is one more line:
 # `ls scenarios/*/*.yaml` (but bad/) in this order.
 nobase_dist_pkgdata_DATA = \
+	scenarios/cells/easy-easy-unmapped-relay-blocked-a-first.yaml \
+	scenarios/cells/easy-easy-unmapped-relay-blocked-c-first.yaml \
+	scenarios/cells/easy-easy-unmapped-relay-works-a-first.yaml \
+	scenarios/cells/easy-easy-unmapped-relay-works-c-first.yaml \
+	scenarios/cells/easy-easy-upnp-relay-blocked-a-first.yaml \
+	scenarios/cells/easy-easy-upnp-relay-blocked-c-first.yaml \
+	scenarios/cells/easy-easy-upnp-relay-works-a-first.yaml \
+	scenarios/cells/easy-easy-upnp-relay-works-c-first.yaml \
+	scenarios/cells/easy-symmetric-unmapped-relay-blocked-a-first.yaml \
+	scenarios/cells/easy-symmetric-unmapped-relay-blocked-c-first.yaml \
+	scenarios/cells/easy-symmetric-unmapped-relay-works-a-first.yaml \
+	scenarios/cells/easy-symmetric-unmapped-relay-works-c-first.yaml \
+	scenarios/cells/easy-symmetric-upnp-relay-blocked-a-first.yaml \
+	scenarios/cells/easy-symmetric-upnp-relay-blocked-c-first.yaml \
+	scenarios/cells/easy-symmetric-upnp-relay-works-a-first.yaml \
+	scenarios/cells/easy-symmetric-upnp-relay-works-c-first.yaml \
+	scenarios/cells/full-cone-easy-unmapped-relay-blocked-a-first.yaml \
+	scenarios/cells/full-cone-easy-unmapped-relay-blocked-c-first.yaml \
+	scenarios/cells/full-cone-easy-unmapped-relay-works-a-first.yaml \
+	scenarios/cells/full-cone-easy-unmapped-relay-works-c-first.yaml \
+	scenarios/cells/full-cone-easy-upnp-relay-blocked-a-first.yaml \
+	scenarios/cells/full-cone-easy-upnp-relay-blocked-c-first.yaml \
+	scenarios/cells/full-cone-easy-upnp-relay-works-a-first.yaml \
+	scenarios/cells/full-cone-easy-upnp-relay-works-c-first.yaml \
+	scenarios/cells/full-cone-symmetric-unmapped-relay-blocked-a-first.yaml \
+	scenarios/cells/full-cone-symmetric-unmapped-relay-blocked-c-first.yaml \
+	scenarios/cells/full-cone-symmetric-unmapped-relay-works-a-first.yaml \
+	scenarios/cells/full-cone-symmetric-unmapped-relay-works-c-first.yaml \
+	scenarios/cells/full-cone-symmetric-upnp-relay-blocked-a-first.yaml \
+	scenarios/cells/full-cone-symmetric-upnp-relay-blocked-c-first.yaml \
+	scenarios/cells/full-cone-symmetric-upnp-relay-works-a-first.yaml \
+	scenarios/cells/full-cone-symmetric-upnp-relay-works-c-first.yaml \
 	scenarios/field/03-shared-node-twin.yaml \
 	scenarios/field/03-shared-node.yaml \
 	scenarios/field/05-idle-node-twin.yaml \

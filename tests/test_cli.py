@@ -13,7 +13,10 @@ import pytest
 
 from helpers import DIRECT, SOURCE, Natrig
 
-VERBS = ("run", "verify", "show", "check-scenario", "shell", "exec", "doctor", "bench")
+VERBS = (
+    "run", "verify", "show", "check-scenario", "shell", "exec",
+    "probe", "nat", "lab", "client", "doctor", "bench",
+)  # fmt: skip
 BAD = sorted((SOURCE / "scenarios" / "bad").glob("*.y*ml"))
 SEED = sorted((SOURCE / "scenarios" / "seed").glob("*.y*ml"))
 ESCAPE = "\x1b"

@@ -7,5 +7,7 @@ nobase_dist_pkgdata_SCRIPTS = \
 nobase_dist_pkgdata_DATA += \
 	clients/README.md \
 	clients/natrig_client.py \
+	clients/nebula/README.md \
 	clients/nebula/client.json \
+	clients/tailscale/README.md \
 	clients/tailscale/client.json

@@ -37,6 +37,8 @@ struct reals {
 struct call {
 	struct watch watch;
 	struct adapter *adapter;
+	/* When it had said nothing more: what is read next was said later. */
+	uint64_t silent_us;
 };
 
 struct real {
@@ -308,6 +310,7 @@ static int begin(struct actor *a, struct call *call, const char *verb,
 
 	if (ret)
 		return ret;
+	call->silent_us = clock_now_us(d->config.clock);
 	ret = adapter_start(&d->reals->kind, verb, &a->real->env,
 			    a->real->log_fd, &call->adapter, &why);
 	lab_leave(d->config.lab);
@@ -525,8 +528,9 @@ static void on_echo(struct actor *a, json_t *line)
 	if (driver_hear(d, &err) < 0)
 		driver_break(d, -EIO, &err);
 	now_us = clock_now_us(d->config.clock);
+	/* On a busy machine the echo may be back before we read that it went. */
 	if (sent && !e->sent_us)
-		e->sent_us = now_us;
+		e->sent_us = a->real->ping.silent_us;
 	if (!reply || e->replied_us)
 		return;
 	e->replied_us = now_us;
@@ -618,6 +622,7 @@ void real_on_watch(struct actor *a, struct watch *w)
 	struct call *calls[] = {&a->real->life, &a->real->ping,
 				&a->real->netcheck};
 	struct err err = {0};
+	uint64_t now_us;
 	json_t *line;
 	int ret;
 
@@ -625,9 +630,12 @@ void real_on_watch(struct actor *a, struct watch *w)
 		if (w != &calls[i]->watch)
 			continue;
 		while (calls[i]->adapter) {
+			now_us = clock_now_us(a->driver->config.clock);
 			ret = adapter_read(calls[i]->adapter, &line, &err);
-			if (!ret)
+			if (!ret) {
+				calls[i]->silent_us = now_us;
 				return;
+			}
 			if (ret < 0 && ret != -EPIPE)
 				break_off(a, &err);
 			if (ret < 0)

@@ -83,6 +83,16 @@ def test_a_path_that_the_packets_do_not_show(lab_client: MakeClient) -> None:
     assert "the recording" in json.dumps(one["steps"][1])
 
 
+def test_a_client_that_is_heard_late(lab_client: MakeClient) -> None:
+    """On a busy machine an echo is back before natrig hears that it went."""
+    natrig = lab_client(
+        '[ $1 = ping ] && python3 "${0%/*}/example" ping | '
+        'while read -r line; do sleep 0.2; echo "$line"; done'
+    )
+    status, one = run_json(natrig, natrig.write(ECHO))
+    assert status == 0, one
+
+
 def test_any_scenario_can_be_run_with_it(lab_client: MakeClient) -> None:
     """--client puts it in the model's place."""
     natrig = lab_client()

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -260,6 +262,33 @@ int adapter_call(const struct clients_kind *kind, const char *verb,
 	return ret;
 }
 
+const char *adapter_last_words(int log_fd, char *text, size_t size)
+{
+	struct stat st;
+	ssize_t n = 0, skip = 0;
+
+	if (!fstat(log_fd, &st)) {
+		off_t from = st.st_size > (off_t)size - 1 ?
+				     st.st_size - (off_t)size + 1 : 0;
+
+		n = pread(log_fd, text, size - 1, from);
+		/* It begins with a whole word. */
+		while (from && skip < n && text[skip] > ' ')
+			skip++;
+		if (skip < n)
+			memmove(text, text + skip, (size_t)(n -= skip));
+	}
+	if (n < 0)
+		n = 0;
+	while (n && text[n - 1] == '\n')
+		n--;
+	text[n] = '\0';
+	for (char *c = text; *c; c++)
+		if (*c == '\n')
+			*c = ' ';
+	return text;
+}
+
 /* --- what can run here --------------------------------------------------- */
 
 static int tell_missing(const struct clients_kind *kind, json_t *missing,
@@ -284,21 +313,38 @@ static int tell_missing(const struct clients_kind *kind, json_t *missing,
 	return err_set(err, ENOENT, "%s cannot run here: %s", kind->name, text);
 }
 
-int adapter_available(const struct clients_kind *kind, const char *version,
-		      json_t **answer, struct err *err)
+static int ask_version(const struct clients_kind *kind, const char *version,
+		       int log_fd, json_t **said, struct err *err)
 {
 	struct environment env = {0};
-	json_t *said = NULL, *missing;
+	struct err why = {0};
+	char words[200];
 	int ret;
 
-	if (answer)
-		*answer = NULL;
 	if (real_environment(*version ? version : kind->version, &env))
 		ret = err_set(err, ENOMEM, "no memory");
 	else
-		ret = adapter_call(kind, "version", &env, -1, VERSION_LIMIT_MS,
-				   &said, err);
+		ret = adapter_call(kind, "version", &env, log_fd,
+				   VERSION_LIMIT_MS, said, &why);
 	environment_clear(&env);
+	if (!ret || !why.text[0])
+		return ret;
+	adapter_last_words(log_fd, words, sizeof(words));
+	return err_set(err, -ret, "%.300s%s%s", why.text,
+		       *words ? "; its last words: " : "", words);
+}
+
+int adapter_available(const struct clients_kind *kind, const char *version,
+		      json_t **answer, struct err *err)
+{
+	json_t *said = NULL, *missing;
+	int log_fd = memfd_create("log", MFD_CLOEXEC), ret;
+
+	if (answer)
+		*answer = NULL;
+	ret = ask_version(kind, version, log_fd, &said, err);
+	if (log_fd >= 0)
+		close(log_fd);
 	missing = json_object_get(said, "missing");
 	if (!ret && json_array_size(missing))
 		ret = tell_missing(kind, missing, err);

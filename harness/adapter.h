@@ -49,6 +49,9 @@ int adapter_call(const struct clients_kind *kind, const char *verb,
 		 const struct environment *env, int log_fd, unsigned limit_ms,
 		 json_t **answer, struct err *err);
 
+/* The end of what a program said, in a log, as one line; returns TEXT. */
+const char *adapter_last_words(int log_fd, char *text, size_t size);
+
 /*
  * Whether VERSION of KIND ("": its own choice) can run on this machine, as its
  * verb `version` says: 0, and *ANSWER (may be NULL) what it printed, the

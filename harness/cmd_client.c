@@ -175,6 +175,11 @@ static int find_installer(const char *name, struct clients_kind *kind,
 		}
 	if (count < 0)
 		return count;
+	for (int i = 0; i < count; i++)
+		if (!strcmp(name, kinds[i].name))
+			return err_set(err, ENOENT, "natrig does not install "
+				       "%s: natrig client doctor %s says how "
+				       "to get it", name, name);
 	words[n] = NULL;
 	near = nearest_word(name, words);
 	return err_set(err, ENOENT, "nobody here knows how to install "

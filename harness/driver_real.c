@@ -166,34 +166,6 @@ static int open_log(const char *name, struct err *err)
 				strerror(errno)) : fd;
 }
 
-/* The end of the log, as one line. */
-static const char *last_words(int log_fd, char *text, size_t size)
-{
-	struct stat st;
-	ssize_t n = 0, skip = 0;
-
-	if (!fstat(log_fd, &st)) {
-		off_t from = st.st_size > (off_t)size - 1 ?
-				     st.st_size - (off_t)size + 1 : 0;
-
-		n = pread(log_fd, text, size - 1, from);
-		/* It begins with a whole word. */
-		while (from && skip < n && text[skip] > ' ')
-			skip++;
-		if (skip < n)
-			memmove(text, text + skip, (size_t)(n -= skip));
-	}
-	if (n < 0)
-		n = 0;
-	while (n && text[n - 1] == '\n')
-		n--;
-	text[n] = '\0';
-	for (char *c = text; *c; c++)
-		if (*c == '\n')
-			*c = ' ';
-	return text;
-}
-
 static int prepare(struct driver *d, struct err *err)
 {
 	int log_fd = open_log("prepare", err), ret;
@@ -207,7 +179,8 @@ static int prepare(struct driver *d, struct err *err)
 			   PREPARE_LIMIT_MS, &answer, &why);
 	if (ret)
 		ret = err_set(err, EREMOTEIO, "%s; its last words: %s", why.text,
-			      last_words(log_fd, words, sizeof(words)));
+			      adapter_last_words(log_fd, words,
+						 sizeof(words)));
 	json_decref(answer);
 	close(log_fd);
 	return ret;
@@ -581,7 +554,7 @@ static int broke(struct actor *a, const char *how, struct err *err)
 {
 	char words[300];
 
-	last_words(a->real->log_fd, words, sizeof(words));
+	adapter_last_words(a->real->log_fd, words, sizeof(words));
 	return err_set(err, EREMOTEIO, "%s: %s %s%s%s", a->real->name,
 		       a->driver->reals->kind.name, how,
 		       *words ? "; its last words: " : " and said nothing of it",

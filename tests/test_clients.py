@@ -220,7 +220,7 @@ def test_doctor_of_what_is_there(with_client: MakeClient) -> None:
     assert natrig.run("client", "doctor", "model").returncode == 0
     ran = natrig.run("client", "doctor", "udp-echo@9")
     assert ran.returncode == 3
-    assert "udp-echo version: exit status 4" in ran.stderr
+    assert "udp-echo version: exit status 4; its last words: oh" in ran.stderr
 
 
 def test_list_names_them_all(with_client: MakeClient) -> None:
@@ -296,6 +296,10 @@ def test_install_is_the_programs_own(with_client: MakeClient) -> None:
     ran = natrig.run("client", "install", "horns@1.2")
     assert ran.returncode == 2
     assert 'did you mean "horn"?' in ran.stderr
+    make_client(natrig.work / "clients" / "bare")
+    ran = natrig.run("client", "install", "bare@1")
+    assert ran.returncode == 2
+    assert "natrig client doctor bare says how to get it" in ran.stderr
 
 
 # --- what programs are told --------------------------------------------------------

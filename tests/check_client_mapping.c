@@ -135,11 +135,15 @@ START_TEST(error_then_again)
 }
 END_TEST
 
+/* Searched for at the next look, and asked at the one after that. */
 START_TEST(dead_service_is_searched_again)
 {
 	upnp_fails_with(-ECONNREFUSED, 0);
 	world_start_all(w);
 	world_run(w, 30 * WORLD_S);
+	ck_assert_int_eq(report()->portmap, CLIENT_PORTMAP_NONE);
+	ck_assert_uint_eq(world_count(w, 0, C, WORLD_SSDP, 0), 2);
+	world_run(w, 25 * WORLD_S);
 	ck_assert_int_eq(report()->portmap, CLIENT_PORTMAP_UPNP);
 	ck_assert_uint_eq(world_count(w, 0, C, WORLD_SSDP, 0), 2);
 }

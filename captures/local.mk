@@ -16,6 +16,7 @@ libcaptures_a_SOURCES = \
 	captures/journey_chain.c captures/journey_owner.c \
 	captures/journey_grant.c captures/journey_fate.c \
 	captures/journey_reason.c captures/journey_text.c \
+	captures/journey_tls.c captures/journey_opaque.c \
 	captures/ladder.c \
 	captures/order.c captures/order.h captures/order_check.c
 

@@ -214,7 +214,10 @@ static void put_happened(struct say *say, const struct order_event *e,
 {
 	put_event(say, e, article);
 	put_time(say, h->time_ns);
-	put(say, " (frame %u)", h->frame);
+	put(say, " (frame %u%s)", h->frame,
+	    h->one->kind & JOURNEY_OPAQUE && e->kinds != JOURNEY_RELAY
+		    ? ", encrypted: so by its size"
+		    : "");
 	add_frame(say->result, h->frame);
 }
 

@@ -19,7 +19,7 @@ enum {
 	/* Of one size at once; beyond that no answer is sought. */
 	MAX_ALIKE = 64,
 	MAX_TURNS = 12,	  /* how far an answer may change others */
-	MAX_STEPS = 2000, /* all in all, for one record */
+	MAX_STEPS = 5000, /* all in all, for one record */
 	MAX_MERGED = 8,
 	MAX_WAITING = 32,
 	/* The relay's frame around each packet in a record. */
@@ -153,17 +153,21 @@ static bool take(struct match *m, size_t slot, unsigned turn)
 
 	for (size_t i = first; is_alike(m, s, i) && i - first < MAX_ALIKE;
 	     i++) {
+		m->steps++;
 		if (!m->ups[i].slot && may_be(&m->ups[i], s)) {
 			give(m, i, slot);
 			return true;
 		}
 	}
+	if (turn == MAX_TURNS)
+		return false;
 	for (size_t i = first; is_alike(m, s, i) && i - first < MAX_ALIKE;
 	     i++) {
 		struct up *u = &m->ups[i];
 
-		if (!may_be(u, s) || u->looked == m->search ||
-		    turn == MAX_TURNS || ++m->steps > MAX_STEPS)
+		if (++m->steps > MAX_STEPS)
+			return false;
+		if (!may_be(u, s) || u->looked == m->search)
 			continue;
 		u->looked = m->search;
 		if (take(m, u->slot - 1, turn + 1)) {
@@ -295,6 +299,9 @@ static bool has_other(struct match *m, size_t slot, size_t up, unsigned turn)
 	for (size_t i = first; is_alike(m, s, i) && !other; i++) {
 		struct up *u = &m->ups[i];
 
+		/* Not to be told by looking at so much: then it is open. */
+		if (i - first == MAX_ALIKE || ++m->steps > MAX_STEPS)
+			return true;
 		if (!may_be(u, s) || u->looked == m->search ||
 		    (!turn && u->half->host == own->host))
 			continue;
@@ -302,9 +309,7 @@ static bool has_other(struct match *m, size_t slot, size_t up, unsigned turn)
 			other = s->down->host != host;
 			continue;
 		}
-		/* Not to be told by looking at so much: then it is open. */
-		if (i - first >= MAX_ALIKE || turn == MAX_TURNS ||
-		    ++m->steps > MAX_STEPS)
+		if (turn == MAX_TURNS)
 			return true;
 		u->looked = m->search;
 		other = !u->slot || has_other(m, u->slot - 1, up, turn + 1);

@@ -397,6 +397,33 @@ START_TEST(finds_the_only_answer)
 }
 END_TEST
 
+/* "Never" is a claim, too. */
+START_TEST(never_needs_proof)
+{
+	open_all();
+	tls_packet(&t[TLS_A].up, 170);
+	stage_journeys(s);
+	/* For whom it was is open, but not that it died. */
+	ck_assert(holds("never a -> c of relay reaches c"));
+	ck_assert(!holds("never a -> c of relay dies at relay"));
+	ck_assert(!holds("never a -> c of disco.call-me-maybe leaves a"));
+	ck_assert(holds("never a -> c of disco.pong leaves a"));
+	ck_assert(holds("never a -> c leaves a"));
+	ck_assert(holds("never b -> c of relay leaves b"));
+	tls_packet(&t[TLS_B].up, 170);
+	tls_packet(&t[TLS_C].down, 170);
+	tls_packet(&t[TLS_C].up, 92);
+	tls_packet(&t[TLS_B].down, 92);
+	stage_journeys(s);
+	ck_assert(!holds("never a -> c of relay reaches c"));
+	ck_assert(!holds("no a -> c of relay reaches c before "
+			 "c -> b of relay reaches b"));
+	ck_assert(holds("no b -> a of disco.pong reaches a before "
+			"c -> b of relay reaches b"));
+	ck_assert(!holds("some a -> c of relay reaches c"));
+}
+END_TEST
+
 static const char alike[] =
 	"packets of this size went through the relay at once: which of them "
 	"went where cannot be told";
@@ -607,6 +634,7 @@ int main(void)
 	tcase_add_test(tests, tells_two_senders_apart);
 	tcase_add_test(tests, tells_one_senders_packets_apart);
 	tcase_add_test(tests, finds_the_only_answer);
+	tcase_add_test(tests, never_needs_proof);
 	tcase_add_test(tests, does_not_choose_the_dead);
 	tcase_add_test(tests, does_not_choose_in_a_ring);
 	tcase_add_test(tests, one_after_the_other);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Which record out of a relay is which that it got: of the same size, to
- * another client, soon after, the oldest first; or several in one record.
+ * another client, soon after, the oldest first; or several in one record. Of
+ * one sender's packets of a size any may be taken for any: who sent to whom
+ * stays the same.
  * Where another answer is possible that tells another story, none is given.
  */
 #include "captures/journey_private.h"
@@ -10,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A relay that is not stuck takes a millisecond; this machine may be busy. */
+/* A relay takes a millisecond. */
+#define AT_ONCE_NS UINT64_C(2000000)
+/* One that is not stuck, on a machine that may be busy. */
 #define SOON_NS UINT64_C(100000000)
 /* It waits for a client's TCP to take the packet. */
 #define LATE_NS UINT64_C(120000000000)
@@ -259,7 +263,7 @@ static int take_merged(struct match *m, const struct half *down,
 	return 1;
 }
 
-/* Those that went on soon first: what comes late is the exception. */
+/* Those that went on sooner first: what comes late is the exception. */
 static int explain(struct match *m, uint64_t window_ns)
 {
 	for (size_t i = 0; i < m->down_count; i++) {
@@ -273,6 +277,9 @@ static int explain(struct match *m, uint64_t window_ns)
 		m->search++;
 		m->steps = 0;
 		m->explained[i] = take(m, m->slot_count - 1, 0);
+		/* It need not have been so quick. */
+		if (m->explained[i] && window_ns < SOON_NS)
+			m->slots[m->slot_count - 1].window_ns = SOON_NS;
 		if (m->explained[i])
 			continue;
 		m->slot_count--;
@@ -302,9 +309,12 @@ static bool has_other(struct match *m, size_t slot, size_t up, unsigned turn)
 		/* Not to be told by looking at so much: then it is open. */
 		if (i - first == MAX_ALIKE || ++m->steps > MAX_STEPS)
 			return true;
-		if (!may_be(u, s) || u->looked == m->search ||
-		    (!turn && u->half->host == own->host))
+		if (!may_be(u, s) || u->looked == m->search)
 			continue;
+		if (!turn && u->half->host == own->host) {
+			m->w->trails[u->half->trail].or_alike |= !u->slot;
+			continue;
+		}
 		if (i == up) {
 			other = s->down->host != host;
 			continue;
@@ -458,6 +468,8 @@ int opaque_join(struct witness *w, struct half *halves, size_t count)
 	struct match m = {.w = w};
 	int rc = match_new(&m, halves, count);
 
+	if (!rc)
+		rc = explain(&m, AT_ONCE_NS);
 	if (!rc)
 		rc = explain(&m, SOON_NS);
 	if (!rc)

@@ -113,6 +113,7 @@ struct trail {
 	int from_host, to_host; /* -1: not known */
 	enum opaque_doubt doubt;
 	enum opaque_to told_by;
+	bool or_alike; /* dead, or another of its sender's and size is */
 };
 
 static inline bool trail_is_relayed(const struct trail *t)

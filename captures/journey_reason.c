@@ -171,6 +171,8 @@ static void say_opaque(struct why *why)
 	const char *to = name_of(why, t->to_host);
 
 	say(why, "%s did not send it on", name_of(why, why->last->node));
+	if (t->or_alike)
+		say(why, " (or another of this size just then)");
 	if (t->told_by == OPAQUE_TO_ONLY_HOST)
 		say(why, " to %s, the only other host", to);
 	else if (t->told_by == OPAQUE_TO_ONLY_ABSENT)

@@ -60,6 +60,8 @@ static void witness_free(struct witness *w)
 	free(w->trails);
 	free(w->marks);
 	free(w->keys);
+	free(w->links);
+	free(w->notes);
 	free(w->owners);
 	free(w->flows);
 	free(w->flows_by_port);
@@ -159,9 +161,11 @@ static int compare_starts(const void *left, const void *right)
 	return (a->trail > b->trail) - (a->trail < b->trail);
 }
 
-static int sort_trails(struct witness *w)
+/* How many journeys there are, or -ENOMEM. */
+static int64_t sort_trails(struct witness *w)
 {
 	struct start *starts = calloc(w->trail_count + 1, sizeof(*starts));
+	size_t count = 0;
 
 	w->trail_of = calloc(w->trail_count + 1, sizeof(*w->trail_of));
 	if (!starts || !w->trail_of) {
@@ -171,16 +175,18 @@ static int sort_trails(struct witness *w)
 	for (size_t i = 0; i < w->trail_count; i++) {
 		const struct mark *m = &w->marks[w->trails[i].first - 1];
 
-		starts[i].time_ns = m->s.frame->time_ns;
-		starts[i].trail = (uint32_t)i;
+		if (w->trails[i].dropped)
+			continue;
+		starts[count].time_ns = m->s.frame->time_ns;
+		starts[count++].trail = (uint32_t)i;
 	}
-	qsort(starts, w->trail_count, sizeof(*starts), compare_starts);
-	for (size_t i = 0; i < w->trail_count; i++) {
+	qsort(starts, count, sizeof(*starts), compare_starts);
+	for (size_t i = 0; i < count; i++) {
 		w->trail_of[i] = starts[i].trail;
 		w->trails[starts[i].trail].journey = (uint32_t)i;
 	}
 	free(starts);
-	return 0;
+	return (int64_t)count;
 }
 
 static void tell(struct journeys *j, const struct trail *t, struct journey *one,
@@ -189,7 +195,8 @@ static void tell(struct journeys *j, const struct trail *t, struct journey *one,
 	const struct witness *w = witness_of(j);
 
 	one->kind = t->kind;
-	one->over_relay = t->tag == TRAIL_RELAY;
+	one->over_relay = trail_is_relayed(t);
+	one->opaque_bytes = t->opaque_bytes;
 	if (t->tag == TRAIL_UDP || t->tag == TRAIL_RELAY ||
 	    t->tag == TRAIL_HTTP) {
 		one->payload = t->id;
@@ -207,14 +214,16 @@ static int tell_all(struct journeys *j)
 {
 	struct witness *w = j->own;
 	struct table counts = {0};
+	int64_t count;
 	size_t used = 0;
 	int rc = 0;
 
 	j->list = calloc(w->trail_count + 1, sizeof(*j->list));
 	j->sightings = calloc(w->mark_count + 1, sizeof(*j->sightings));
-	if (!j->list || !j->sightings || sort_trails(w) < 0)
+	count = sort_trails(w);
+	if (!j->list || !j->sightings || count < 0)
 		return -ENOMEM;
-	j->count = w->trail_count;
+	j->count = (size_t)count;
 	for (size_t i = 0; i < j->count && !rc; i++) {
 		struct trail *t = &w->trails[w->trail_of[i]];
 		struct journey *one = &j->list[i];
@@ -257,6 +266,8 @@ int journeys_new(const struct recording *rec, const struct cast *cast,
 		rc = owners_finish(w);
 	if (!rc)
 		rc = flows_finish(w);
+	if (!rc)
+		rc = tls_finish(w);
 	if (!rc)
 		rc = tell_all(j);
 out:

@@ -5,6 +5,8 @@
  * A UDP payload is the packet's identity across NATs; retransmissions of equal
  * bytes are told apart by time and direction. Over the relay (TCP) each DERP
  * packet frame is followed by its inner packet, from the reassembled streams.
+ * Where the relay speaks TLS 1.3, a packet is one record each way of the same
+ * size, and is followed by that: JOURNEY_OPAQUE.
  *
  * journeys_new(recording, cast) -> look -> journeys_free. Recording and cast
  * must outlive it. Everything is derived from the recording alone.
@@ -26,7 +28,9 @@ enum journey_kind {
 	JOURNEY_RELAY = 1 << 8,	    /* any packet frame over the relay: set
 				     * beside the kind of what it carries */
 	JOURNEY_ICMP_ERROR = 1 << 9,
-	JOURNEY_TCP = 1 << 10 /* a connection being opened: its SYN */
+	JOURNEY_TCP = 1 << 10,	/* a connection being opened: its SYN */
+	JOURNEY_OPAQUE = 1 << 11 /* over a relay's TLS: the kind beside it is
+				  * a guess by the size */
 };
 
 /* One sighting of the packet at a vantage. */
@@ -52,8 +56,10 @@ struct journey {
 	const struct sighting *sightings; /* in order of the way */
 	unsigned sighting_count;
 	const uint8_t *payload; /* view into the recording; of the relay: of
-				 * the reassembled stream, valid with us */
+				 * the reassembled stream, valid with us;
+				 * NULL of JOURNEY_OPAQUE */
 	size_t payload_bytes;
+	size_t opaque_bytes; /* size of what JOURNEY_OPAQUE carried, else 0 */
 };
 
 struct journeys {

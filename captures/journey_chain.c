@@ -102,7 +102,9 @@ static int rate(const struct witness *w, const struct trail *t,
 {
 	const struct mark *last = &w->marks[t->last - 1];
 	uint64_t limit_ns =
-		s->tag == TRAIL_RELAY ? RELAY_HOP_MAX_NS : HOP_MAX_NS;
+		s->tag == TRAIL_RELAY || s->tag == TRAIL_OPAQUE
+			? RELAY_HOP_MAX_NS
+			: HOP_MAX_NS;
 	int score = 0;
 
 	if (s->frame->time_ns - last->s.frame->time_ns > limit_ns ||
@@ -191,6 +193,8 @@ static int64_t begin_trail(struct witness *w, const struct seen *s,
 			    .hash = hash,
 			    .id = id,
 			    .id_bytes = s->id_bytes,
+			    .from_host = -1,
+			    .to_host = -1,
 			    .older = table_get(&w->by_id, hash)};
 	if (table_put(&w->by_id, hash, (uint32_t)w->trail_count + 1) < 0)
 		return -ENOMEM;
@@ -242,6 +246,23 @@ static int add_mark(struct witness *w, struct trail *t, const struct seen *s,
 		t->last = link;
 	}
 	t->count++;
+	return 0;
+}
+
+int chain_append(struct witness *w, uint32_t head, uint32_t tail)
+{
+	struct trail *t = &w->trails[head];
+
+	for (uint32_t i = w->trails[tail].first; i; i = w->marks[i - 1].next) {
+		if (list_room(&w->marks, &w->mark_room, w->mark_count,
+			      sizeof(*w->marks)) < 0)
+			return -ENOMEM;
+		w->marks[w->mark_count] = w->marks[i - 1];
+		w->marks[w->mark_count++].next = 0;
+		w->marks[t->last - 1].next = (uint32_t)w->mark_count;
+		t->last = (uint32_t)w->mark_count;
+		t->count++;
+	}
 	return 0;
 }
 

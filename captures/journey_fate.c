@@ -181,6 +181,8 @@ static int from_of(const struct witness *w, const struct trail *t)
 	const struct sighting *s = &first->s;
 	int owner;
 
+	if (t->tag == TRAIL_OPAQUE)
+		return t->from_host;
 	if (t->src_key && w->keys[t->src_key - 1].host >= 0)
 		return w->keys[t->src_key - 1].host;
 	if (first->from_relay)
@@ -203,6 +205,8 @@ static int to_of(const struct witness *w, const struct trail *t, int from)
 		   w->cast->nodes[s->node].kind != CAST_ROUTER;
 	int to;
 
+	if (t->tag == TRAIL_OPAQUE)
+		return t->to_host;
 	if (t->tag == TRAIL_RELAY) {
 		if (t->dst_key && w->keys[t->dst_key - 1].host >= 0)
 			return w->keys[t->dst_key - 1].host;
@@ -271,7 +275,7 @@ static void decide_entered(const struct witness *w, const struct trail *t,
 				: w->has_outside[last->node];
 
 	/* A router may have sent it on where nobody listened. */
-	if (node->kind == CAST_ROUTER && !listened && t->tag != TRAIL_RELAY &&
+	if (node->kind == CAST_ROUTER && !listened && !trail_is_relayed(t) &&
 	    !is_recorded(w, one->to))
 		return;
 	one->died_at = last->node;
@@ -286,7 +290,7 @@ void fate_decide(const struct witness *w, const struct trail *t,
 	one->to = to_of(w, t, one->from);
 	one->died_at = -1;
 	one->arrived = entered(w, t, one->to);
-	if (one->arrived || last->node < 0)
+	if (one->arrived || last->node < 0 || t->doubt)
 		return;
 	if (last->out)
 		decide_left(w, last, one);

@@ -3,7 +3,8 @@
  * What the journey_*.c files share; nobody else includes it.
  *
  * journey.c drives: journey_read.c turns each frame into things seen,
- * journey_stream.c does so for what TCP carries, journey_chain.c strings them
+ * journey_stream.c does so for what TCP carries (journey_tls.c and
+ * journey_opaque.c where that is encrypted), journey_chain.c strings them
  * into trails, journey_owner.c learns whose an endpoint is, journey_fate.c
  * says who a trail was meant for and what became of it. When all frames were
  * read the trails become the journeys of journey.h, and journey_reason.c and
@@ -39,7 +40,28 @@ void table_free(struct table *t);
 int list_room(void *list, size_t *room, size_t count, size_t item_bytes);
 
 /* What kind of identity a trail has: only equal ones are compared. */
-enum trail_tag { TRAIL_UDP, TRAIL_SYN, TRAIL_ICMP, TRAIL_RELAY, TRAIL_HTTP };
+enum trail_tag {
+	TRAIL_UDP,
+	TRAIL_SYN,
+	TRAIL_ICMP,
+	TRAIL_RELAY,
+	TRAIL_HTTP,
+	TRAIL_OPAQUE /* over a relay's TLS */
+};
+
+/* What sizes and times leave open about a TRAIL_OPAQUE. */
+enum opaque_doubt {
+	OPAQUE_SURE,
+	OPAQUE_ALIKE, /* others of its size went several ways */
+	OPAQUE_MERGED /* may be in a record with something else */
+};
+
+/* How it is known whom a TRAIL_OPAQUE was meant for. */
+enum opaque_to {
+	OPAQUE_TO_SEEN, /* or not at all */
+	OPAQUE_TO_ONLY_HOST,
+	OPAQUE_TO_ONLY_ABSENT /* all others were connected */
+};
 
 /* One sighting on its way into a trail. */
 struct seen {
@@ -85,6 +107,52 @@ struct trail {
 	bool reset;	  /* TRAIL_SYN: answered by a reset */
 	unsigned ordinal; /* 1: first of its kind from x to y */
 	uint32_t journey; /* index in journeys->list, once that is made */
+	bool dropped;	  /* part of another: no journey of its own */
+	/* TRAIL_OPAQUE: */
+	uint32_t opaque_bytes;
+	int from_host, to_host; /* -1: not known */
+	enum opaque_doubt doubt;
+	enum opaque_to told_by;
+	bool or_alike; /* dead, or another of its sender's and size is */
+};
+
+static inline bool trail_is_relayed(const struct trail *t)
+{
+	return t->tag == TRAIL_RELAY || t->tag == TRAIL_OPAQUE;
+}
+
+/* A TLS connection, as one vantage saw it. */
+struct tls_link {
+	unsigned vantage;
+	struct endpoint client, relay;
+	int host, relay_node; /* of the cast, or -1; known at the end */
+	uint64_t since_ns;    /* its ClientHello */
+	uint64_t ready_ns;    /* the relay's answers were seen; 0: never */
+	uint64_t until_ns;
+	bool encrypted;	       /* the server's part of a 1.3 handshake */
+	bool finished;	       /* the client's handshake */
+	uint32_t ups, downs;   /* records since then, each way */
+	uint32_t relay_key_at; /* which of downs is a relay's key; 0: none */
+};
+
+/* A record of a size that a packet may have. */
+struct tls_note {
+	struct seen seen;
+	uint32_t link;	 /* index */
+	uint32_t number; /* of ups or downs, from 1 */
+	uint32_t packet_bytes;
+	bool up;
+	uint8_t tag[16]; /* its authenticator: no other record has that */
+};
+
+/* A record's way between a client and a relay: half of a packet's. */
+struct half {
+	uint32_t trail; /* index */
+	bool up;
+	int relay, host;
+	uint32_t packet_bytes;
+	uint64_t time_ns; /* when the relay got or sent it */
+	bool at_relay;	  /* up: it was seen to get there */
 };
 
 struct relay_key {
@@ -145,6 +213,11 @@ struct witness {
 	size_t key_count, key_room;
 	struct table by_key;
 
+	struct tls_link *links;
+	size_t link_count, link_room;
+	struct tls_note *notes;
+	size_t note_count, note_room;
+
 	struct owner *owners;
 	size_t owner_count, owner_room;
 	struct flow *flows; /* by ext, remote, time */
@@ -178,8 +251,28 @@ int stream_segment(struct witness *w, const struct seen *seen,
 		   const struct packet *p);
 void sides_free(struct witness *w);
 
+/*
+ * journey_tls.c: the record in front of a stream. *LINK is 1 + index of the
+ * connection (0: not known yet), PEER that of the other direction. Bytes
+ * taken, 0: more are needed, -EBADMSG: leave the stream alone, or -ENOMEM.
+ */
+int64_t tls_take(struct witness *w, uint32_t *link, uint32_t peer,
+		 const struct seen *seen, const uint8_t *data,
+		 size_t size_bytes);
+void tls_closed(struct witness *w, uint32_t link, uint64_t time_ns);
+/* Makes trails of the records, when owners are known. */
+int tls_finish(struct witness *w);
+/* What a packet over the relay is by its size: JOURNEY_* bits, and in words. */
+unsigned opaque_kind(size_t packet_bytes);
+const char *opaque_words(size_t packet_bytes);
+
+/* journey_opaque.c: strings halves together at the relays. */
+int opaque_join(struct witness *w, struct half *halves, size_t count);
+
 /* journey_chain.c: index of the trail or -ENOMEM; *BEGUN where it is new. */
 int64_t chain_add(struct witness *w, const struct seen *seen, bool *begun);
+/* The sightings of trail TAIL also continue trail HEAD. 0 or -ENOMEM. */
+int chain_append(struct witness *w, uint32_t head, uint32_t tail);
 /* Newest trail that was seen with these ends: 1 + index, or 0. */
 uint32_t chain_by_tuple(const struct witness *w, uint8_t proto,
 			struct endpoint src, struct endpoint dst);

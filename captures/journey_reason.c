@@ -164,6 +164,34 @@ static void say_outbound(struct why *why)
 	}
 }
 
+/* Nobody saw a key: who it was for is told by who is left, or not at all. */
+static void say_opaque(struct why *why)
+{
+	const struct trail *t = why->trail;
+	const char *to = name_of(why, t->to_host);
+
+	say(why, "%s did not send it on", name_of(why, why->last->node));
+	if (t->or_alike)
+		say(why, " (or another of this size just then)");
+	if (t->told_by == OPAQUE_TO_ONLY_HOST)
+		say(why, " to %s, the only other host", to);
+	else if (t->told_by == OPAQUE_TO_ONLY_ABSENT)
+		say(why, ": only %s was not connected to it, so it was for %s",
+		    to, to);
+	else
+		say(why, "; whom it was for cannot be told");
+}
+
+static void say_doubt(struct why *why)
+{
+	if (why->trail->doubt == OPAQUE_ALIKE)
+		say(why, "packets of this size went through the relay at once: "
+			 "which of them went where cannot be told");
+	else
+		say(why, "the relay may have sent it on in one record with "
+			 "something else");
+}
+
 static void say_relay(struct why *why)
 {
 	const struct trail *t = why->trail;
@@ -188,7 +216,9 @@ static void say_entered(struct why *why)
 	const struct sighting *s = why->last;
 	const struct cast_node *node = &why->w->cast->nodes[s->node];
 
-	if (why->one->over_relay && node->kind == CAST_SERVER)
+	if (why->trail->tag == TRAIL_OPAQUE && node->kind == CAST_SERVER)
+		say_opaque(why);
+	else if (why->one->over_relay && node->kind == CAST_SERVER)
 		say_relay(why);
 	else if (why->one->over_relay)
 		say(why, "%s did not pass the TCP segment on", node->name);
@@ -265,7 +295,9 @@ const char *journey_reason(const struct journeys *j, const struct journey *one,
 	if (one->arrived)
 		return text;
 	why.now_ns = why.last->frame->time_ns;
-	if (one->died_at < 0 && !one->on_internet)
+	if (why.trail->doubt)
+		say_doubt(&why);
+	else if (one->died_at < 0 && !one->on_internet)
 		say(&why, "what came of it was not recorded");
 	else if (why.last->out)
 		say_left(&why);

@@ -3,7 +3,8 @@
  * What TCP carries: DERP packet frames, each followed by its inner packet, and
  * UPnP's SOAP. Each vantage puts the streams together for itself, so that a
  * packet's way through routers shows. What a stream is its first bytes tell,
- * not its port; TLS and all else is left alone.
+ * not its port; of TLS journey_tls.c looks at the records, all else is left
+ * alone.
  */
 #include "captures/journey_private.h"
 
@@ -18,7 +19,7 @@
 /* Enough to tell GET, POST, HTTP and the relay's first frame apart. */
 #define FRONT_BYTES 5
 
-enum side_state { SIDE_NEW, SIDE_HTTP, SIDE_DERP, SIDE_IGNORED };
+enum side_state { SIDE_NEW, SIDE_HTTP, SIDE_DERP, SIDE_TLS, SIDE_IGNORED };
 
 struct tcp_side {
 	unsigned vantage;
@@ -28,6 +29,7 @@ struct tcp_side {
 	bool client;
 	uint32_t key;	/* SIDE_DERP, client: 1 + index of its key */
 	uint32_t grant; /* 1 + index of what was asked, not yet answered */
+	uint32_t tls;	/* SIDE_TLS: 1 + index of the connection, or 0 */
 	uint32_t older; /* with the same hash */
 };
 
@@ -247,9 +249,14 @@ static int take_http(struct witness *w, struct tcp_side *side,
 static void recognise(struct tcp_side *side, const uint8_t *data, size_t size)
 {
 	static const uint8_t server_key[] = {DERP_SERVER_KEY, 0, 0, 0, 40};
+	static const uint8_t tls_handshake[] = {22, 3};
 	bool request = !memcmp(data, "GET ", 4);
 	int header;
 
+	if (!memcmp(data, tls_handshake, sizeof(tls_handshake))) {
+		side->state = SIDE_TLS;
+		return;
+	}
 	if (!memcmp(data, server_key, sizeof(server_key))) {
 		/* A client in a hurry does without the answer's header. */
 		side->state = SIDE_DERP;
@@ -280,7 +287,13 @@ static int64_t take_one(struct witness *w, struct tcp_side *side,
 	int64_t used;
 	int rc = 0;
 
-	if (side->state == SIDE_DERP) {
+	if (side->state == SIDE_TLS) {
+		struct tcp_side *other =
+			side->tls ? NULL : other_side(w, side);
+
+		used = tls_take(w, &side->tls, other ? other->tls : 0, seen,
+				data, size);
+	} else if (side->state == SIDE_DERP) {
 		used = derp_decode(data, size, &f, NULL);
 		if (used > 0)
 			rc = take_derp(w, side, seen, &f);
@@ -330,12 +343,17 @@ int stream_segment(struct witness *w, const struct seen *seen,
 {
 	unsigned vantage = seen->frame->vantage;
 	bool syn = p->tcp_flags & TCP_FLAG_SYN;
+	bool ends = p->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST);
 	struct tcp_side *side;
 	int rc;
 
-	if (!syn && !p->payload_bytes)
+	if (!syn && !ends && !p->payload_bytes)
 		return 0;
 	side = find_side(w, vantage, p->src, p->dst);
+	if (ends && side)
+		tls_closed(w, side->tls, seen->frame->time_ns);
+	if (!syn && !p->payload_bytes)
+		return 0;
 	if (!side)
 		side = add_side(w, vantage, p->src, p->dst);
 	if (!side)
@@ -344,6 +362,8 @@ int stream_segment(struct witness *w, const struct seen *seen,
 		side->state = SIDE_NEW;
 		side->key = 0;
 		side->grant = 0;
+		tls_closed(w, side->tls, seen->frame->time_ns);
+		side->tls = 0;
 	}
 	if (syn || side->state == SIDE_IGNORED)
 		return 0;

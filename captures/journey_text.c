@@ -8,30 +8,39 @@
 
 #define MAX_FRAMES_TOLD 8
 
-/* The relay's name for each kind stands beside it: no string is built. */
+/*
+ * The relay's names for each kind stand beside it: no string is built. A
+ * guess by the size has a question mark.
+ */
 static const struct {
 	unsigned kind;
-	const char *name, *relay_name;
+	const char *name, *relay_name, *opaque_name;
 } kinds[] = {
-	{JOURNEY_DISCO_PING, "disco.ping", "relay disco.ping"},
-	{JOURNEY_DISCO_PONG, "disco.pong", "relay disco.pong"},
+	{JOURNEY_DISCO_PING, "disco.ping", "relay disco.ping",
+	 "relay disco.ping?"},
+	{JOURNEY_DISCO_PONG, "disco.pong", "relay disco.pong",
+	 "relay disco.pong?"},
 	{JOURNEY_DISCO_CALL_ME_MAYBE, "disco.call-me-maybe",
-	 "relay disco.call-me-maybe"},
-	{JOURNEY_DISCO_OTHER, "disco", "relay disco"},
-	{JOURNEY_STUN, "stun", "relay stun"},
-	{JOURNEY_WIREGUARD, "wireguard", "relay wireguard"},
-	{JOURNEY_PORTMAP, "portmap", "relay portmap"},
-	{JOURNEY_ICMP_ERROR, "icmp error", "relay icmp error"},
-	{JOURNEY_TCP, "tcp connect", "relay tcp connect"},
-	{JOURNEY_OTHER_UDP, "udp", "relay packet"},
+	 "relay disco.call-me-maybe", "relay disco.call-me-maybe?"},
+	{JOURNEY_DISCO_OTHER, "disco", "relay disco", NULL},
+	{JOURNEY_STUN, "stun", "relay stun", NULL},
+	{JOURNEY_WIREGUARD, "wireguard", "relay wireguard",
+	 "relay wireguard?"},
+	{JOURNEY_PORTMAP, "portmap", "relay portmap", NULL},
+	{JOURNEY_ICMP_ERROR, "icmp error", "relay icmp error", NULL},
+	{JOURNEY_TCP, "tcp connect", "relay tcp connect", NULL},
+	{JOURNEY_OTHER_UDP, "udp", "relay packet", "relay packet?"},
 };
 
 const char *journey_kind_name(const struct journey *one)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (one->kind & kinds[i].kind)
-			return one->over_relay ? kinds[i].relay_name
-					       : kinds[i].name;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (!(one->kind & kinds[i].kind))
+			continue;
+		if (one->kind & JOURNEY_OPAQUE && kinds[i].opaque_name)
+			return kinds[i].opaque_name;
+		return one->over_relay ? kinds[i].relay_name : kinds[i].name;
+	}
 	return one->over_relay ? "relay packet" : "packet";
 }
 
@@ -81,6 +90,18 @@ static const char *ordinal_suffix(unsigned n)
 	}
 }
 
+/* Only its size is known, and what that may mean. */
+static void put_opaque(struct text *t, const struct journeys *j,
+		       const struct journey *one)
+{
+	put(t, "an encrypted packet of %zu bytes", one->opaque_bytes);
+	if (one->from >= 0)
+		put(t, " from %s", j->cast->nodes[one->from].name);
+	if (one->to >= 0)
+		put(t, " to %s", j->cast->nodes[one->to].name);
+	put(t, " over the relay, %s,", opaque_words(one->opaque_bytes));
+}
+
 static void put_who(struct text *t, const struct journeys *j,
 		    const struct journey *one)
 {
@@ -88,6 +109,10 @@ static void put_who(struct text *t, const struct journeys *j,
 	unsigned n = trail_of(j, one)->ordinal;
 	char end[ENDPOINT_TEXT_BYTES];
 
+	if (one->kind & JOURNEY_OPAQUE) {
+		put_opaque(t, j, one);
+		return;
+	}
 	if (one->from >= 0)
 		put(t, "%s's %u%s %s", j->cast->nodes[one->from].name, n,
 		    ordinal_suffix(n), journey_kind_name(one));

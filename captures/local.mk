@@ -16,6 +16,7 @@ libcaptures_a_SOURCES = \
 	captures/journey_chain.c captures/journey_owner.c \
 	captures/journey_grant.c captures/journey_fate.c \
 	captures/journey_reason.c captures/journey_text.c \
+	captures/journey_tls.c captures/journey_opaque.c \
 	captures/ladder.c \
 	captures/order.c captures/order.h captures/order_check.c
 
@@ -33,6 +34,7 @@ check_PROGRAMS += \
 	tests/check_reason \
 	tests/check_relayed \
 	tests/check_relayed_who \
+	tests/check_opaque \
 	tests/check_ladder \
 	tests/check_order
 tests_check_cast_SOURCES = tests/check_cast.c $(stage)
@@ -51,6 +53,9 @@ tests_check_relayed_SOURCES = tests/check_relayed.c $(stage) $(pipe)
 tests_check_relayed_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_relayed_who_SOURCES = tests/check_relayed_who.c $(stage) $(pipe)
 tests_check_relayed_who_LDADD = $(captures_libs) $(CHECK_LIBS)
+tests_check_opaque_SOURCES = tests/check_opaque.c $(stage) $(pipe) \
+	tests/tls_pipe.c tests/tls_pipe.h
+tests_check_opaque_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_ladder_SOURCES = tests/check_ladder.c $(stage)
 tests_check_ladder_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_order_SOURCES = tests/check_order.c $(stage)

@@ -13,6 +13,7 @@
  * EVENT is `x -> y [of KIND] leaves|reaches|dies at NODE`. KIND is disco,
  * disco.ping, disco.pong, disco.call-me-maybe, stun, wireguard, portmap or
  * relay; without one, any UDP packet of a client that is meant for that peer.
+ * What never was to happen is not proven where JOURNEY_OPAQUE leaves it open.
  * Times: us, ms, s, m, h.
  */
 #ifndef NATRIG_CAPTURES_ORDER_H

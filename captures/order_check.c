@@ -90,6 +90,34 @@ static struct happened find_first(const struct order_event *e,
 	return first;
 }
 
+/*
+ * An encrypted packet before UNTIL that may be what never was to happen: whom
+ * it was for, or what came of it, is open. Then "never" is not proven.
+ */
+static const struct journey *find_open(const struct order_event *e,
+				       const struct journeys *j,
+				       uint64_t until_ns)
+{
+	struct happened h;
+
+	for (size_t i = 0; i < j->count && j->list[i].first_ns < until_ns;
+	     i++) {
+		const struct journey *one = &j->list[i];
+		struct journey as_if = *one;
+		bool open = !one->arrived && one->died_at < 0 &&
+			    !one->on_internet;
+
+		if (!(one->kind & JOURNEY_OPAQUE) || (one->to >= 0 && !open))
+			continue;
+		if (one->to < 0)
+			as_if.to = e->to;
+		if (open ? is_meant(e, j, &as_if)
+			 : happens(e, j, &as_if, &h))
+			return one;
+	}
+	return NULL;
+}
+
 struct say {
 	struct order_result *result;
 	const struct journeys *j;
@@ -214,8 +242,26 @@ static void put_happened(struct say *say, const struct order_event *e,
 {
 	put_event(say, e, article);
 	put_time(say, h->time_ns);
-	put(say, " (frame %u)", h->frame);
+	put(say, " (frame %u%s)", h->frame,
+	    h->one->kind & JOURNEY_OPAQUE && e->kinds != JOURNEY_RELAY
+		    ? ", encrypted: so by its size"
+		    : "");
 	add_frame(say->result, h->frame);
+}
+
+/* False where the recording leaves it open whether it happened. */
+static bool check_open(struct say *say, const struct order_event *e,
+		       uint64_t until_ns)
+{
+	const struct journey *one = find_open(e, say->j, until_ns);
+
+	if (!one)
+		return true;
+	say->result->holds = false;
+	put(say, "it may have happened, the recording does not tell");
+	put_journey(say, one);
+	add_journey(say->result, one);
+	return false;
 }
 
 static void check_one(struct say *say, const struct order_statement *s)
@@ -223,6 +269,9 @@ static void check_one(struct say *say, const struct order_statement *s)
 	struct happened left = find_first(&s->left, say->j, 0);
 
 	say->result->holds = !left.one == (s->form == ORDER_NEVER);
+	if (say->result->holds && !left.one &&
+	    !check_open(say, &s->left, UINT64_MAX))
+		return;
 	if (!left.one) {
 		put_absent(say, &s->left);
 		return;
@@ -238,6 +287,8 @@ static void check_no_before(struct say *say, const struct order_statement *s,
 			    const struct happened *right)
 {
 	if (!left->one || !is_earlier(left, right)) {
+		if (!check_open(say, &s->left, right->time_ns))
+			return;
 		say->result->holds = true;
 		put_happened(say, &s->right, right, "the first");
 		if (left->one) {

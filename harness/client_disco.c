@@ -60,7 +60,7 @@ void client_disco_call(struct client *c, struct client_peer *p)
 	if (!client_within(c, c->stun.endpoints_us, ENDPOINTS_FRESH_US)) {
 		/* Old endpoints would call the peer to closed doors. */
 		p->call_waits = true;
-		client_stun_begin(c, CLIENT_RUN_ENDPOINTS);
+		client_stun_begin(c, CLIENT_RUN_ENDPOINTS | CLIENT_RUN_AGAIN);
 		return;
 	}
 	if (!c->config.policy.call_me_maybe)

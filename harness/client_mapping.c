@@ -247,7 +247,8 @@ static void on_pmp(struct client *c, const void *data, size_t size_bytes)
 	if (got.op == NATPMP_ADDRESS) {
 		m->pmp_external_ip = got.external_ip;
 		m->pmp_seen_us = got.external_ip ? c->now_us : 0;
-		if (m->state == CLIENT_PM_PROBING && got.external_ip)
+		if (m->state == CLIENT_PM_PROBING && got.external_ip &&
+		    !m->only_probes)
 			start_pmp(c);
 		else if (m->state == CLIENT_PM_NAT_PMP)
 			check_pmp(c);
@@ -275,6 +276,13 @@ static void probe(struct client *c)
 	struct endpoint everyone = {SSDP_IP, SSDP_PORT};
 	struct natpmp_message ask = {.op = NATPMP_ADDRESS};
 
+	/*
+	 * A gateway that had nothing to offer is taken at its word for ten
+	 * minutes: netcheck goes on asking, but whoever then answers is asked
+	 * for a mapping only when endpoints are looked at the next time.
+	 */
+	c->mapping.only_probes =
+		client_within(c, c->mapping.probed_us, SERVICE_TRUST_US);
 	c->mapping.state = CLIENT_PM_PROBING;
 	c->mapping.probed_us = c->now_us;
 	c->mapping.timer_us = c->now_us + ANSWER_US;
@@ -334,7 +342,10 @@ void client_mapping_on_timer(struct client *c)
 		start_upnp(c);
 		break;
 	case CLIENT_PM_PROBING:
-		start_upnp(c); /* ends where no search was answered */
+		if (m->only_probes)
+			ended(c);
+		else
+			start_upnp(c); /* ends where nothing answered */
 		break;
 	case CLIENT_PM_UPNP:
 		m->upnp_seen_us = 0;

@@ -118,11 +118,21 @@ void client_control_publish(struct client *c);
 
 /* --- netcheck, own endpoints, port mapping ------------------------------- */
 
-enum { CLIENT_RUN_ENDPOINTS = 1, CLIENT_RUN_REPORT = 2 };
+enum {
+	CLIENT_RUN_ENDPOINTS = 1,
+	CLIENT_RUN_REPORT = 2,
+	/*
+	 * With ENDPOINTS: once more when it is done. Whoever wants fresh
+	 * endpoints for a peer asks with each packet, and an ask during a run
+	 * leads to another run.
+	 */
+	CLIENT_RUN_AGAIN = 4
+};
 
 struct client_stun {
 	unsigned wants; /* CLIENT_RUN_ bits; 0: no run under way */
 	bool asking;	/* STUN itself under way, not only a wait for portmap */
+	bool again;	/* another run is wanted after this one */
 	uint64_t started_us;
 	unsigned sends;
 	uint8_t txid[CLIENT_MAX_SERVERS][12];
@@ -153,6 +163,7 @@ struct client_mapping {
 	enum client_portmap_state state;
 	uint64_t timer_us;
 	bool tried; /* an attempt has ended since the start */
+	bool only_probes; /* what answers is noted, and mapped next time */
 	uint64_t pmp_seen_us, upnp_seen_us;
 	uint64_t probed_us;
 	char url[160];

@@ -140,6 +140,17 @@ static void finish_report(struct client *c)
 	report(c);
 }
 
+/* A run is over when the gateway has had its time as well. */
+static void run_again(struct client *c)
+{
+	struct client_stun *s = &c->stun;
+
+	if (!s->again || s->asking || client_mapping_busy(c))
+		return;
+	s->again = false;
+	client_stun_begin(c, CLIENT_RUN_ENDPOINTS);
+}
+
 static void finish_asking(struct client *c)
 {
 	c->stun.asking = false;
@@ -147,6 +158,7 @@ static void finish_asking(struct client *c)
 	if (c->stun.wants & CLIENT_RUN_ENDPOINTS)
 		finish_endpoints(c);
 	finish_report(c);
+	run_again(c);
 }
 
 static void check_complete(struct client *c)
@@ -161,7 +173,8 @@ void client_stun_begin(struct client *c, unsigned wants)
 
 	if (wants & CLIENT_RUN_REPORT)
 		c->report.done = false;
-	s->wants |= wants;
+	s->again |= wants & CLIENT_RUN_AGAIN;
+	s->wants |= wants & ~(unsigned)CLIENT_RUN_AGAIN;
 	if (wants & CLIENT_RUN_ENDPOINTS)
 		client_mapping_look(c);
 	if (s->asking)
@@ -211,6 +224,7 @@ void client_stun_on_portmap(struct client *c)
 	if (c->stun.endpoints_us)
 		find_own(c);
 	finish_report(c);
+	run_again(c);
 }
 
 uint64_t client_stun_deadline(const struct client *c)

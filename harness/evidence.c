@@ -108,13 +108,16 @@ static void judge_reply(const struct window *w, const struct step *step,
 static bool may_carry(const struct window *w, const struct step *step,
 		      const struct journey *one, bool reply)
 {
+	size_t bytes = one->kind & JOURNEY_OPAQUE ? one->opaque_bytes
+						  : one->payload_bytes;
+
 	if (step->kind == CLIENT_PING_DISCO &&
 	    one->kind & (reply ? JOURNEY_DISCO_PONG : JOURNEY_DISCO_PING))
 		return true;
 	/* Whoever tells the path chooses the echo's size as well. */
 	if (w->told && one->kind & (JOURNEY_WIREGUARD | JOURNEY_OTHER_UDP))
 		return true;
-	return real_can_carry(one->payload_bytes);
+	return real_can_carry(bytes);
 }
 
 static bool within(const struct window *w, uint64_t time_ns)
@@ -136,15 +139,15 @@ static const struct journey *seek(const struct window *w,
 
 		if (one->from == from && one->to == to && one->arrived &&
 		    one->over_relay == relay && within(w, one->last_ns) &&
-		    (relay || may_carry(w, step, one, reply)))
+		    may_carry(w, step, one, reply))
 			last = one;
 	}
 	return last;
 }
 
 /*
- * A relay that encrypts shows that something of the size came from it, not
- * what: the frame that brought it to host X, or NULL.
+ * Where a relay's records could not be told apart, something may still have
+ * come from it: the frame that brought it to host X, or NULL.
  */
 static const struct frame *seek_opaque(const struct window *w,
 				       const struct step *step)
@@ -152,6 +155,7 @@ static const struct frame *seek_opaque(const struct window *w,
 	const struct recording *rec = w->journeys->recording;
 	const char *name = w->journeys->cast->nodes[step->x].name;
 	const struct frame *last = NULL;
+	const struct cast *cast = w->journeys->cast;
 	struct packet p;
 
 	for (size_t i = 0; i < rec->frame_count; i++) {
@@ -165,12 +169,11 @@ static const struct frame *seek_opaque(const struct window *w,
 				  NULL) ||
 		    !p.is_ipv4 || !p.has_ports)
 			continue;
-		from = cast_find_ip(w->journeys->cast, p.src.ip);
-		if (from == step->y ||
-		    (p.ip_proto == PACKET_UDP ? !real_can_carry(p.payload_bytes)
-					      : !p.payload_bytes))
-			continue;
-		last = f;
+		/* From a home's router it came directly. */
+		from = cast_find_ip(cast, p.src.ip);
+		if (from >= 0 && cast->nodes[from].kind == CAST_SERVER &&
+		    p.ip_proto == PACKET_TCP && p.payload_bytes)
+			last = f;
 	}
 	return last;
 }
@@ -195,6 +198,32 @@ static void describe_opaque(const struct window *w, const struct step *step,
 		 cast->nodes[step->y].name, f->number);
 }
 
+/* An echo counts as relayed where only its request was. */
+static bool describe_request(const struct window *w, const struct step *step,
+			     struct step_outcome *o)
+{
+	const struct journey *reply = seek(w, step, true, false);
+	const struct journey *request = seek(w, step, false, true);
+	char texts[2][sizeof(o->why) / 2 - 64];
+
+	if (!reply)
+		return false;
+	journey_describe(w->journeys, reply, texts[0], sizeof(texts[0]));
+	add_frames(o, reply);
+	if (!request) {
+		snprintf(o->why, sizeof(o->why),
+			 "%s; by which way its request came cannot be told",
+			 texts[0]);
+		return true;
+	}
+	journey_describe(w->journeys, request, texts[1], sizeof(texts[1]));
+	add_frames(o, request);
+	snprintf(o->why, sizeof(o->why),
+		 "the reply came directly, its request over the relay: %s; %s",
+		 texts[0], texts[1]);
+	return true;
+}
+
 static void judge_sought(const struct window *w, const struct step *step,
 			 struct step_outcome *o)
 {
@@ -211,6 +240,8 @@ static void judge_sought(const struct window *w, const struct step *step,
 		journey_describe(w->journeys, reply, o->why, sizeof(o->why));
 		return;
 	}
+	if (describe_request(w, step, o))
+		return;
 	opaque = seek_opaque(w, step);
 	if (opaque)
 		describe_opaque(w, step, opaque, o);

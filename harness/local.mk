@@ -135,3 +135,11 @@ check_PROGRAMS += tests/fuzz/replay_probe
 tests_fuzz_replay_probe_SOURCES = tests/fuzz/fuzz_probe.c $(fuzz_driver)
 tests_fuzz_replay_probe_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"probe"'
 tests_fuzz_replay_probe_LDADD = $(harness_libs)
+
+# What a run says from its recording; the witness's own tests make that.
+if HAVE_CHECK
+check_PROGRAMS += tests/check_evidence
+tests_check_evidence_SOURCES = tests/check_evidence.c \
+	tests/stage.c tests/stage.h tests/tls_pipe.c tests/tls_pipe.h
+tests_check_evidence_LDADD = $(harness_libs) $(CHECK_LIBS) -lm
+endif

@@ -135,11 +135,15 @@ START_TEST(error_then_again)
 }
 END_TEST
 
+/* Searched for at the next look, and asked at the one after that. */
 START_TEST(dead_service_is_searched_again)
 {
 	upnp_fails_with(-ECONNREFUSED, 0);
 	world_start_all(w);
 	world_run(w, 30 * WORLD_S);
+	ck_assert_int_eq(report()->portmap, CLIENT_PORTMAP_NONE);
+	ck_assert_uint_eq(world_count(w, 0, C, WORLD_SSDP, 0), 2);
+	world_run(w, 25 * WORLD_S);
 	ck_assert_int_eq(report()->portmap, CLIENT_PORTMAP_UPNP);
 	ck_assert_uint_eq(world_count(w, 0, C, WORLD_SSDP, 0), 2);
 }
@@ -193,6 +197,32 @@ START_TEST(daemon_comes_late)
 }
 END_TEST
 
+/* Whose relay is cut off looks at its network again and again, and finds it. */
+START_TEST(daemon_comes_late_and_no_relay)
+{
+	c->relay_blocked = true;
+	world_start_all(w);
+	world_run(w, 300 * WORLD_S);
+	c->upnp = true;
+	world_run(w, 60 * WORLD_S);
+	ck_assert_uint_eq(c->map_requests, 1);
+}
+END_TEST
+
+/* In use, but not cut off: the first look finds it, the second asks it. */
+START_TEST(late_daemon_is_asked_at_the_second_look)
+{
+	world_start_all(w);
+	c->upnp = true;
+	world_run(w, 30 * WORLD_S);
+	ck_assert_uint_eq(world_count(w, 0, C, WORLD_SSDP, 0), 2);
+	ck_assert_uint_eq(c->map_requests, 0);
+	world_run(w, 25 * WORLD_S);
+	ck_assert_uint_eq(c->map_requests, 1);
+	ck_assert_uint_eq(world_count(w, 0, C, WORLD_SSDP, 0), 2);
+}
+END_TEST
+
 Suite *client_mapping_suite(void)
 {
 	Suite *s = suite_create("client port mapping");
@@ -211,6 +241,8 @@ Suite *client_mapping_suite(void)
 	tcase_add_test(t, dead_service_is_searched_again);
 	tcase_add_test(t, idle_lapses);
 	tcase_add_loop_test(t, renewed_in_use, 0, 2);
+	tcase_add_test(t, daemon_comes_late_and_no_relay);
+	tcase_add_test(t, late_daemon_is_asked_at_the_second_look);
 	tcase_add_test(t, daemon_comes_late);
 	suite_add_tcase(s, t);
 	return s;

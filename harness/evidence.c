@@ -146,8 +146,9 @@ static const struct journey *seek(const struct window *w,
 }
 
 /*
- * Where a relay's records could not be told apart, something may still have
- * come from it: the frame that brought it to host X, or NULL.
+ * Where a relay's records could not be told apart, or it relays over UDP,
+ * something may still have come from it: the frame that brought it to host X,
+ * or NULL.
  */
 static const struct frame *seek_opaque(const struct window *w,
 				       const struct step *step)
@@ -172,7 +173,8 @@ static const struct frame *seek_opaque(const struct window *w,
 		/* From a home's router it came directly. */
 		from = cast_find_ip(cast, p.src.ip);
 		if (from >= 0 && cast->nodes[from].kind == CAST_SERVER &&
-		    p.ip_proto == PACKET_TCP && p.payload_bytes)
+		    (p.ip_proto == PACKET_UDP ? real_can_carry(p.payload_bytes)
+					      : p.payload_bytes > 0))
 			last = f;
 	}
 	return last;

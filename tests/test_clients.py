@@ -93,6 +93,46 @@ def test_a_client_that_is_heard_late(lab_client: MakeClient) -> None:
     assert status == 0, one
 
 
+# The example, with all echoes through the control server.
+RELAYING = (
+    (
+        "        name, end = sock.recvfrom(2000)\n",
+        "        name, end = sock.recvfrom(2000)\n"
+        '        if name[:1] == b"{":\n'
+        '            sock.sendto(name, tuple(seen[json.loads(name)["to"]]))\n'
+        "            continue\n",
+    ),
+    ("if end == control:", 'if end == control and "to" not in words:'),
+    (
+        'send(seen[words["peer"]], ask=words["ping"], back=end)',
+        'send(control, ask=words["ping"], back=end, me=env["HOST"], to=words["peer"])',
+    ),
+    (
+        'send(end, reply=words["ask"], back=words["back"])',
+        'send(control, reply=words["ask"], back=words["back"], to=words["me"])',
+    ),
+)
+
+
+def test_a_relay_over_udp(lab_client: MakeClient) -> None:
+    """What comes from a server is relayed, and the recording shows it."""
+    natrig = lab_client()
+    program = natrig.work / "clients" / "udp-echo" / "example"
+    text = program.read_text()
+    for old, new in RELAYING:
+        assert old in text
+        text = text.replace(old, new)
+    program.write_text(text)
+    scenario = ECHO.split("  - {ping: a")[0] + "  - {ping: a -> c, for: 2s, expect: relay}\n"
+    status, one = run_json(natrig, natrig.write(scenario))
+    assert status == 0, one
+    assert "came to a from control with the reply" in json.dumps(one["steps"][1])
+    wrong = natrig.write(scenario.replace("expect: relay", "expect: direct"))
+    status, one = run_json(natrig, wrong)
+    assert status == 1
+    assert one["steps"][1]["got"] == "relay"
+
+
 def test_any_scenario_can_be_run_with_it(lab_client: MakeClient) -> None:
     """--client puts it in the model's place."""
     natrig = lab_client()

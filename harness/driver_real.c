@@ -355,7 +355,7 @@ void real_close(struct actor *a)
 		return;
 	/* Somebody who keeps the files will want to know how it ended. */
 	if (a->kind == ACTOR_REAL && real_running(a) &&
-	    a->driver->config.folder) {
+	    a->driver->config.folder && *a->driver->config.folder) {
 		char file[96];
 
 		snprintf(file, sizeof(file), "%s.status.json", a->real->name);

@@ -426,6 +426,17 @@ def test_keep_keeps_logs_and_state(lab_client: MakeClient) -> None:
     assert json.loads((kept / "a.status.json").read_text()) == {"done": True}
 
 
+def test_status_is_asked_only_for_who_keeps_it(lab_client: MakeClient) -> None:
+    """Nobody waits for an answer that nobody reads."""
+    natrig = lab_client('[ $1 = status ] && touch "$HOME/asked"')
+    text = ECHO.split("  - {ping: a")[0] + "  - {stop: c}\n"
+    assert natrig.run("run", natrig.write(text)).returncode == 0
+    assert not (natrig.work / "asked").exists()
+    assert natrig.run("run", "--keep", "kept", natrig.write(text)).returncode == 0
+    assert (natrig.work / "asked").exists()
+    assert not (natrig.work / "kept" / "scenario.files" / "c.status.json").exists()
+
+
 def test_a_restart_finds_its_folder(lab_client: MakeClient) -> None:
     """What a client keeps it has after a restart, and stop was called before."""
     natrig = lab_client(

@@ -178,9 +178,9 @@ static int prepare(struct driver *d, struct err *err)
 	ret = adapter_call(&d->reals->kind, "prepare", &d->reals->env, log_fd,
 			   PREPARE_LIMIT_MS, &answer, &why);
 	if (ret)
-		ret = err_set(err, EREMOTEIO, "%s; its last words: %s", why.text,
-			      adapter_last_words(log_fd, words,
-						 sizeof(words)));
+		ret = err_set(err, EREMOTEIO, "%s; its last words: %s",
+			      why.text, adapter_last_words(log_fd, words,
+							   sizeof(words)));
 	json_decref(answer);
 	close(log_fd);
 	return ret;
@@ -501,7 +501,7 @@ static void on_echo(struct actor *a, json_t *line)
 	if (driver_hear(d, &err) < 0)
 		driver_break(d, -EIO, &err);
 	now_us = clock_now_us(d->config.clock);
-	/* On a busy machine the echo may be back before we read that it went. */
+	/* On a busy machine the echo is back before we read that it went. */
 	if (sent && !e->sent_us)
 		e->sent_us = a->real->ping.silent_us;
 	if (!reply || e->replied_us)
@@ -557,8 +557,8 @@ static int broke(struct actor *a, const char *how, struct err *err)
 	adapter_last_words(a->real->log_fd, words, sizeof(words));
 	return err_set(err, EREMOTEIO, "%s: %s %s%s%s", a->real->name,
 		       a->driver->reals->kind.name, how,
-		       *words ? "; its last words: " : " and said nothing of it",
-		       words);
+		       *words ? "; its last words: " :
+				" and said nothing of it", words);
 }
 
 /*
@@ -585,7 +585,8 @@ static void on_end(struct actor *a, struct call *call)
 static void break_off(struct actor *a, const struct err *why)
 {
 	struct err err = {0};
-	int ret = err_set(&err, EREMOTEIO, "%s: %.400s", a->real->name, why->text);
+	int ret = err_set(&err, EREMOTEIO, "%s: %.400s", a->real->name,
+			  why->text);
 
 	driver_break(a->driver, ret, &err);
 }

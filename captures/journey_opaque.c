@@ -369,27 +369,46 @@ static void find_merged(struct match *m)
 	}
 }
 
-static bool was_connected(const struct witness *w, int host,
-			  const struct half *h)
+/*
+ * A relay whose segments are lost keeps all that comes after for later: then
+ * not even who is connected is sent what is for him.
+ */
+static bool was_stuck(const struct tls_link *l, uint64_t time_ns)
+{
+	return l->resent_ns[0] && time_ns >= since(l->resent_ns[0], SOON_NS) &&
+	       since(time_ns, LATE_NS) <= l->resent_ns[1];
+}
+
+/*
+ * Whose connections the relay had then: THERE by node. False where it could
+ * not get through on one of them.
+ */
+static bool find_connected(const struct witness *w, const struct half *h,
+			   bool *there)
 {
 	bool recorded = w->has_outside[h->relay];
+	bool sure = true;
 
+	memset(there, 0, w->cast->count * sizeof(*there));
 	for (size_t i = 0; i < w->link_count; i++) {
 		const struct tls_link *l = &w->links[i];
 
-		if (l->host == host && l->relay_node == h->relay &&
-		    (!recorded || w->places[l->vantage] == h->relay) &&
-		    l->ready_ns && l->ready_ns <= h->time_ns &&
-		    h->time_ns < l->until_ns)
-			return true;
+		if (l->host < 0 || l->host == h->host ||
+		    l->relay_node != h->relay || !l->ready_ns ||
+		    (recorded && w->places[l->vantage] != h->relay) ||
+		    l->ready_ns > h->time_ns || h->time_ns >= l->until_ns)
+			continue;
+		there[l->host] = true;
+		sure &= !was_stuck(l, h->time_ns);
 	}
-	return false;
+	return sure;
 }
 
 /* Whom it was for, though it never got there: who is left. */
-static void guess_to(struct witness *w, const struct half *h)
+static void guess_to(struct witness *w, const struct half *h, bool *there)
 {
 	struct trail *t = &w->trails[h->trail];
+	bool sure = find_connected(w, h, there) && h->at_relay && !t->doubt;
 	int absent = -1, other = -1;
 	unsigned absents = 0, others = 0;
 
@@ -400,7 +419,7 @@ static void guess_to(struct witness *w, const struct half *h)
 			continue;
 		other = i;
 		others++;
-		if (h->at_relay && !t->doubt && !was_connected(w, i, h)) {
+		if (!there[i]) {
 			absent = i;
 			absents++;
 		}
@@ -408,7 +427,7 @@ static void guess_to(struct witness *w, const struct half *h)
 	if (others == 1) {
 		t->to_host = other;
 		t->told_by = OPAQUE_TO_ONLY_HOST;
-	} else if (absents == 1) {
+	} else if (absents == 1 && sure) {
 		t->to_host = absent;
 		t->told_by = OPAQUE_TO_ONLY_ABSENT;
 	}
@@ -417,6 +436,7 @@ static void guess_to(struct witness *w, const struct half *h)
 static int tell(struct match *m, struct half *halves, size_t count)
 {
 	struct witness *w = m->w;
+	bool *there;
 
 	for (size_t i = 0; i < count; i++) {
 		w->trails[halves[i].trail].from_host = halves[i].host;
@@ -434,9 +454,13 @@ static int tell(struct match *m, struct half *halves, size_t count)
 		if (chain_append(w, u->half->trail, down->trail) < 0)
 			return -ENOMEM;
 	}
+	there = calloc(w->cast->count + 1, sizeof(*there));
+	if (!there)
+		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		if (halves[i].up && w->trails[halves[i].trail].to_host < 0)
-			guess_to(w, &halves[i]);
+			guess_to(w, &halves[i], there);
+	free(there);
 	return 0;
 }
 

@@ -129,6 +129,7 @@ struct tls_link {
 	uint64_t since_ns;    /* its ClientHello */
 	uint64_t ready_ns;    /* the relay's answers were seen; 0: never */
 	uint64_t until_ns;
+	uint64_t resent_ns[2]; /* the relay sent again: first, last; 0: never */
 	bool encrypted;	       /* the server's part of a 1.3 handshake */
 	bool finished;	       /* the client's handshake */
 	uint32_t ups, downs;   /* records since then, each way */
@@ -260,6 +261,7 @@ int64_t tls_take(struct witness *w, uint32_t *link, uint32_t peer,
 		 const struct seen *seen, const uint8_t *data,
 		 size_t size_bytes);
 void tls_closed(struct witness *w, uint32_t link, uint64_t time_ns);
+void tls_resent(struct witness *w, uint32_t link, const struct seen *seen);
 /* Makes trails of the records, when owners are known. */
 int tls_finish(struct witness *w);
 /* What a packet over the relay is by its size: JOURNEY_* bits, and in words. */

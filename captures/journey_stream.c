@@ -367,6 +367,8 @@ int stream_segment(struct witness *w, const struct seen *seen,
 	}
 	if (syn || side->state == SIDE_IGNORED)
 		return 0;
+	if (side->tls && stream_had(side->bytes, p->tcp_seq, p->payload_bytes))
+		tls_resent(w, side->tls, seen);
 	rc = stream_add(side->bytes, p->tcp_seq, p->payload, p->payload_bytes);
 	if (rc == -EOVERFLOW) {
 		side->state = SIDE_IGNORED;

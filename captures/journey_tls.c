@@ -119,6 +119,17 @@ void tls_closed(struct witness *w, uint32_t link, uint64_t time_ns)
 		w->links[link - 1].until_ns = time_ns;
 }
 
+void tls_resent(struct witness *w, uint32_t link, const struct seen *seen)
+{
+	struct tls_link *l = &w->links[link - 1];
+
+	if (!endpoint_equal(seen->src, l->relay))
+		return;
+	l->resent_ns[1] = seen->frame->time_ns;
+	if (!l->resent_ns[0])
+		l->resent_ns[0] = seen->frame->time_ns;
+}
+
 /* Both directions begin with a hello in clear. */
 static int take_hello(struct witness *w, uint32_t *link, uint32_t peer,
 		      const struct seen *seen, uint8_t type, uint8_t hello)

@@ -178,6 +178,14 @@ int stream_add(struct stream *s, uint32_t seq, const void *data,
 	return rc;
 }
 
+bool stream_had(const struct stream *s, uint32_t seq, size_t size_bytes)
+{
+	uint32_t known = s->next_seq - seq;
+
+	return s->has_next && size_bytes && known < UINT32_MAX / 2 &&
+	       known >= size_bytes;
+}
+
 const uint8_t *stream_data(const struct stream *s, size_t *size_bytes)
 {
 	*size_bytes = s->end_bytes - s->start_bytes;

@@ -34,6 +34,9 @@ bool stream_start(struct stream *s, uint32_t isn);
 int stream_add(struct stream *s, uint32_t seq, const void *data,
 	       size_t size_bytes);
 
+/* Whether all of these bytes had been added before: they were sent again. */
+bool stream_had(const struct stream *s, uint32_t seq, size_t size_bytes);
+
 /* The bytes in order that wait to be consumed; a view until the next call. */
 const uint8_t *stream_data(const struct stream *s, size_t *size_bytes);
 void stream_consume(struct stream *s, size_t size_bytes);

@@ -71,6 +71,7 @@ struct step {
 	enum client_ping_kind kind; /* ping */
 	int proto;	    /* block: 0, IPPROTO_UDP, IPPROTO_TCP */
 	uint16_t port;	    /* block */
+	bool every_stun;    /* block: of STUN that relays answer as well */
 	bool up;	    /* link */
 	struct nat nat;	    /* set: the whole new behaviour */
 	unsigned portmap;   /* set: LAB_PORTMAP_* */

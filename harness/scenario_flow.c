@@ -178,9 +178,11 @@ int reader_finish_block(struct reader *r, const struct yaml_node *body,
 
 	if (!all_stun)
 		return push_block(r, body, step);
+	step->every_stun = true;
 	for (unsigned i = 0; i < r->s->stun_count && !ret; i++) {
 		step->y = (int)r->s->stun_nodes[i];
 		ret = push_block(r, body, step);
+		step->every_stun = false; /* the first stands for all */
 	}
 	return ret;
 }

@@ -3,6 +3,7 @@
 #include "wire/stun.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 #define REAL_SETTLE_LIMIT_US 30000000
 /* A netcheck is over after 5 s whatever happens; a little is for the answer. */
 #define NETCHECK_LIMIT_US 6000000
-/* A real client's is a program of its own, and busy machines are slow. */
+/* A real client's are programs of their own, and busy machines are slow. */
+#define FIRST_ECHO_LIMIT_US 10000000
 #define REAL_NETCHECK_LIMIT_US 20000000
 /* Port-mapping daemons answer within a tenth of a second where they live. */
 #define DAEMON_LIMIT_US 10000000
@@ -167,6 +169,14 @@ static bool ping_decided(void *arg, uint64_t now_us)
 	return false;
 }
 
+static bool ping_begun(void *arg, uint64_t now_us)
+{
+	const struct pinging *p = arg;
+
+	(void)now_us;
+	return p->ping->sent;
+}
+
 static bool ping_holds(enum step_expect expect, const struct client_echo *any,
 		       const struct client_echo *direct)
 {
@@ -227,6 +237,15 @@ static int do_ping(struct steps *s, const struct step *step,
 			  err);
 	if (ret)
 		return ret;
+	/* A real client's program takes its time to start: that is not the
+	 * ping's. */
+	if (driver_is_real(d)) {
+		ret = driver_run_until(d, o->started_us + FIRST_ECHO_LIMIT_US,
+				       ping_begun, &p, err);
+		if (ret < 0)
+			return ret;
+		o->started_us = driver_now_us(d);
+	}
 	ret = driver_run_until(d, o->started_us + step->for_us, ping_decided,
 			       &p, err);
 	driver_ping_stop(d, (unsigned)step->x);
@@ -314,20 +333,38 @@ static struct lab_node *node(struct steps *s, int index)
 	return &s->lab->nodes[index];
 }
 
+typedef int block_fn(struct lab *lab, struct lab_node *x, struct lab_node *y,
+		     int proto, uint16_t port, struct err *err);
+
+/* The relays that real clients bring answer STUN, too. */
+static int each_block(struct steps *s, const struct step *step, block_fn *fn,
+		      struct err *err)
+{
+	const struct scenario *sc = s->scenario;
+	int ret = fn(s->lab, node(s, step->x), node(s, step->y), step->proto,
+		     step->port, err);
+
+	if (!step->every_stun || !driver_is_real(s->driver))
+		return ret;
+	for (unsigned i = 0; i < sc->relay_count && !ret; i++)
+		ret = fn(s->lab, node(s, step->x),
+			 node(s, (int)sc->relay_nodes[i]), IPPROTO_UDP,
+			 STUN_PORT, err);
+	return ret;
+}
+
 static int do_block(struct steps *s, const struct step *step,
 		    struct step_outcome *o, struct err *err)
 {
 	got(o, "blocked");
-	return lab_block(s->lab, node(s, step->x), node(s, step->y),
-			 step->proto, step->port, err);
+	return each_block(s, step, lab_block, err);
 }
 
 static int do_unblock(struct steps *s, const struct step *step,
 		      struct step_outcome *o, struct err *err)
 {
 	got(o, "unblocked");
-	return lab_unblock(s->lab, node(s, step->x), node(s, step->y),
-			   step->proto, step->port, err);
+	return each_block(s, step, lab_unblock, err);
 }
 
 /* A daemon that starts is at work in real time; lab time waits for it. */

@@ -232,6 +232,29 @@ START_TEST(dies_for_want_of_a_client)
 }
 END_TEST
 
+/* b is connected, but hears nothing: it may as well have been for b. */
+START_TEST(does_not_guess_past_the_stuck)
+{
+	uint32_t seq;
+
+	tls_open(&t[TLS_A]);
+	tls_open(&t[TLS_B]);
+	seq = t[TLS_B].down.seq;
+	tls_packet(&t[TLS_A].up, 92);
+	tls_record(&t[TLS_B].down, 23, 92 + TLS_AROUND_BYTES, 1);
+	t[TLS_B].down.seq = seq;
+	stage_wait(s, 0.3);
+	tls_record(&t[TLS_B].down, 23, 92 + TLS_AROUND_BYTES, 1);
+	tls_packet(&t[TLS_A].up, 148);
+	stage_wait(s, 200);
+	tls_packet(&t[TLS_A].up, 110);
+	expect_count(3);
+	expect(92, 0, "a", "b", 5, "-");
+	expect(148, 0, "a", "-", 4, "relay");
+	expect(110, 0, "a", "c", 4, "relay");
+}
+END_TEST
+
 /* Of two of a size, what comes out is the one that has just come in. */
 START_TEST(takes_the_next_for_the_answer)
 {
@@ -640,6 +663,7 @@ int main(void)
 	tcase_add_test(tests, knows_the_slow_opening);
 	tcase_add_test(tests, leaves_other_servers_alone);
 	tcase_add_test(tests, dies_for_want_of_a_client);
+	tcase_add_test(tests, does_not_guess_past_the_stuck);
 	tcase_add_test(tests, takes_the_next_for_the_answer);
 	tcase_add_test(tests, dies_after_the_client_left);
 	tcase_add_test(tests, does_not_guess_whom_it_was_for);

@@ -75,6 +75,24 @@ START_TEST(holds_a_bounded_number)
 }
 END_TEST
 
+/* All of it, not a part; also over the edge of sequence numbers. */
+START_TEST(knows_what_is_sent_again)
+{
+	struct stream *t = stream_new(100);
+
+	ck_assert(!stream_had(t, 0, 1));
+	ck_assert(stream_start(t, UINT32_MAX - 3));
+	ck_assert(!stream_had(t, UINT32_MAX - 2, 4));
+	ck_assert_int_eq(stream_add(t, UINT32_MAX - 2, "1234", 4), 0);
+	ck_assert(stream_had(t, UINT32_MAX - 2, 4));
+	ck_assert(stream_had(t, UINT32_MAX, 2));
+	ck_assert(!stream_had(t, UINT32_MAX, 3));
+	ck_assert(!stream_had(t, 1, 1));
+	ck_assert(!stream_had(t, 1, 0));
+	stream_free(t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("stream");
@@ -85,6 +103,7 @@ int main(void)
 	tcase_add_test(tests, puts_bytes_in_order);
 	tcase_add_test(tests, is_bounded);
 	tcase_add_test(tests, holds_a_bounded_number);
+	tcase_add_test(tests, knows_what_is_sent_again);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -205,8 +205,11 @@ static void judge_ping(const struct step *step, const struct client_ping *ping,
 	if (step->expect == EXPECT_DIRECT || step->expect == EXPECT_RELAY)
 		deciding = direct ? direct : any;
 	o->holds = ping_holds(step->expect, any, direct);
-	o->first_reply_us =
-		any ? (int64_t)(any->replied_us - o->started_us) : -1;
+	o->first_reply_us = -1;
+	/* A real client may tell of echo and reply in one breath. */
+	if (any)
+		o->first_reply_us = any->replied_us > o->started_us ?
+			(int64_t)(any->replied_us - o->started_us) : 0;
 	o->path = deciding ? deciding->path : CLIENT_PATH_NONE;
 	if (!deciding) {
 		got(o, "unreachable");

@@ -113,9 +113,12 @@ static int open_driver(struct world *w, struct err *err)
 
 static int world_up(struct world *w, struct run_result *r)
 {
+	struct lab_plan plan = w->scenario->plan;
 	uint64_t start_us = clock_real_us();
-	int ret = lab_new(&w->scenario->plan, &w->lab, &r->err);
+	int ret;
 
+	plan.ages = !w->options->real_time;
+	ret = lab_new(&plan, &w->lab, &r->err);
 	r->lab_up_ms = ms_since(start_us);
 	if (ret)
 		return ret;

@@ -42,6 +42,9 @@ struct lab_plan_node {
 struct lab_plan {
 	struct lab_plan_node *nodes;
 	unsigned count;
+	/* Time will be skipped: routers tell of their flows from the start,
+	 * which makes the first lab_age cheap. */
+	bool ages;
 };
 
 struct lab_iface {

@@ -136,7 +136,7 @@ static int flush_here(struct lab_node *router, struct err *err)
 	}
 	if (!router->own->conntrack)
 		code = conntrack_new(&router->own->conntrack,
-				     router->plan.name, err);
+				     router->plan.name, false, err);
 	return code ? code : conntrack_flush(router->own->conntrack, err);
 }
 

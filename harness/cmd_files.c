@@ -2,7 +2,7 @@
 /* The verbs that need no lab: check-scenario, verify, show. */
 #include "harness/commands.h"
 #include "harness/report.h"
-#include "harness/run.h"
+#include "harness/result.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -86,19 +86,6 @@ static int take_addresses(struct cast *cast, const struct recording *rec,
 	return 0;
 }
 
-static json_t *statement_json(const struct scenario_order *order,
-			      const struct order_result *result)
-{
-	json_t *frames = json_array();
-
-	for (unsigned i = 0; i < result->frame_count; i++)
-		json_array_append_new(frames, json_integer(result->frames[i]));
-	return json_pack("{s:s, s:i, s:i, s:b, s:s, s:o}", "statement",
-			 order->statement.text, "line", (int)order->at.line,
-			 "column", (int)order->at.column, "holds",
-			 result->holds, "why", result->why, "frames", frames);
-}
-
 static bool check_all(const struct scenario *s, const struct journeys *j,
 		      json_t *list)
 {
@@ -110,7 +97,8 @@ static bool check_all(const struct scenario *s, const struct journeys *j,
 		order_check(&s->orders[i].statement, j, &result);
 		all = all && result.holds;
 		json_array_append_new(list,
-				      statement_json(&s->orders[i], &result));
+				      result_of_order(&s->orders[i], &result,
+						      true));
 	}
 	return all;
 }

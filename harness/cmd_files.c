@@ -65,12 +65,8 @@ static int take_addresses(struct cast *cast, const struct recording *rec,
 	struct cast *told = NULL;
 	int ret = cast_from_json(rec->comment, &told, err);
 
-	if (ret == -ENODATA) {
-		cast_learn(cast, rec);
-		return 0;
-	}
 	if (ret)
-		return ret;
+		return ret == -ENODATA ? 0 : ret;
 	for (size_t i = 0; i < told->count; i++) {
 		int k = cast_find(cast, told->nodes[i].name);
 
@@ -82,7 +78,6 @@ static int take_addresses(struct cast *cast, const struct recording *rec,
 		cast->nodes[k].wan_ips = told->nodes[i].wan_ips;
 	}
 	cast_free(told);
-	cast_learn(cast, rec);
 	return 0;
 }
 
@@ -244,8 +239,6 @@ static int get_cast(const struct recording *rec, const char *scenario_file,
 		*cast = cast_of_vantages(rec);
 		ret = *cast ? 0 : -ENOMEM;
 	}
-	if (!ret)
-		cast_learn(*cast, rec);
 	return ret;
 }
 

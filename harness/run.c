@@ -166,7 +166,6 @@ static int judge_recording(struct world *w, struct run_result *r)
 
 	if (ret)
 		return ret;
-	cast_learn(w->cast, recording);
 	ret = journeys_new(recording, w->cast, &journeys, &r->err);
 	if (!ret) {
 		evidence_for_steps(s, &w->clock, journeys, r->outcomes);

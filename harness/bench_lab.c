@@ -31,7 +31,9 @@ struct lab_bench {
 
 static struct lab_plan plan_of(unsigned homes)
 {
-	struct lab_plan plan = {calloc(2 * homes + 2, sizeof(*plan.nodes)), 0};
+	struct lab_plan plan = {
+		.nodes = calloc(2 * homes + 2, sizeof(*plan.nodes)),
+	};
 
 	for (unsigned i = 0; plan.nodes && i < homes; i++) {
 		struct lab_plan_node *n = &plan.nodes[plan.count++];

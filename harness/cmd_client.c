@@ -4,6 +4,7 @@
 #include "harness/commands.h"
 #include "harness/nearest.h"
 #include "harness/real.h"
+#include "harness/result.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,13 +30,6 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 well; 2 usage, or no such client; 3 it cannot run here.\n";
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 /* --- list ---------------------------------------------------------------- */
 
 static json_t *describe(const struct clients_kind *kind)
@@ -45,8 +39,8 @@ static json_t *describe(const struct clients_kind *kind)
 	int ret = adapter_available(kind, "", &answer, &err);
 	json_t *one = json_pack("{s:s, s:s, s:s, s:b, s:s, s:O?}", "name",
 				kind->name, "title", kind->title, "version",
-				*text_of(answer, "version") ?
-					text_of(answer, "version") :
+				*result_text(answer, "version") ?
+					result_text(answer, "version") :
 					kind->version,
 				"available", !ret, "why", err.text, "found",
 				answer);
@@ -95,10 +89,10 @@ static int list_clients(bool as_json)
 		printf("%-8s %-12s %-10s %s\n",
 		       json_is_true(json_object_get(one, "available")) ?
 			       "ok" : "without",
-		       text_of(one, "name"), text_of(one, "version"),
-		       text_of(one, "title"));
-		if (*text_of(one, "why"))
-			printf("%8s %s\n", "", text_of(one, "why"));
+		       result_text(one, "name"), result_text(one, "version"),
+		       result_text(one, "title"));
+		if (*result_text(one, "why"))
+			printf("%8s %s\n", "", result_text(one, "why"));
 	}
 	json_decref(list);
 	return EXIT_HOLDS;
@@ -112,15 +106,15 @@ static void print_findings(const json_t *answer)
 	json_t *item;
 
 	json_array_foreach(json_object_get(answer, "programs"), i, item)
-		printf("%-8s %-12s %-10s %s\n", "ok", text_of(item, "name"),
-		       text_of(item, "version"), text_of(item, "path"));
+		printf("%-8s %-12s %-10s %s\n", "ok", result_text(item, "name"),
+		       result_text(item, "version"), result_text(item, "path"));
 	json_array_foreach(json_object_get(answer, "notes"), i, item)
 		printf("%-8s %s\n", "note", json_string_value(item));
 	json_array_foreach(json_object_get(answer, "missing"), i, item) {
-		printf("%-8s %s\n", "MISSING", text_of(item, "what"));
-		if (*text_of(item, "remedy"))
+		printf("%-8s %s\n", "MISSING", result_text(item, "what"));
+		if (*result_text(item, "remedy"))
 			printf("%8s to get it: %s\n", "",
-			       text_of(item, "remedy"));
+			       result_text(item, "remedy"));
 	}
 }
 

@@ -2,7 +2,7 @@
 /* The verbs that need no lab: check-scenario, verify, show. */
 #include "harness/commands.h"
 #include "harness/report.h"
-#include "harness/run.h"
+#include "harness/result.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -65,12 +65,8 @@ static int take_addresses(struct cast *cast, const struct recording *rec,
 	struct cast *told = NULL;
 	int ret = cast_from_json(rec->comment, &told, err);
 
-	if (ret == -ENODATA) {
-		cast_learn(cast, rec);
-		return 0;
-	}
 	if (ret)
-		return ret;
+		return ret == -ENODATA ? 0 : ret;
 	for (size_t i = 0; i < told->count; i++) {
 		int k = cast_find(cast, told->nodes[i].name);
 
@@ -82,21 +78,7 @@ static int take_addresses(struct cast *cast, const struct recording *rec,
 		cast->nodes[k].wan_ips = told->nodes[i].wan_ips;
 	}
 	cast_free(told);
-	cast_learn(cast, rec);
 	return 0;
-}
-
-static json_t *statement_json(const struct scenario_order *order,
-			      const struct order_result *result)
-{
-	json_t *frames = json_array();
-
-	for (unsigned i = 0; i < result->frame_count; i++)
-		json_array_append_new(frames, json_integer(result->frames[i]));
-	return json_pack("{s:s, s:i, s:i, s:b, s:s, s:o}", "statement",
-			 order->statement.text, "line", (int)order->at.line,
-			 "column", (int)order->at.column, "holds",
-			 result->holds, "why", result->why, "frames", frames);
 }
 
 static bool check_all(const struct scenario *s, const struct journeys *j,
@@ -110,7 +92,8 @@ static bool check_all(const struct scenario *s, const struct journeys *j,
 		order_check(&s->orders[i].statement, j, &result);
 		all = all && result.holds;
 		json_array_append_new(list,
-				      statement_json(&s->orders[i], &result));
+				      result_of_order(&s->orders[i], &result,
+						      true));
 	}
 	return all;
 }
@@ -256,8 +239,6 @@ static int get_cast(const struct recording *rec, const char *scenario_file,
 		*cast = cast_of_vantages(rec);
 		ret = *cast ? 0 : -ENOMEM;
 	}
-	if (!ret)
-		cast_learn(*cast, rec);
 	return ret;
 }
 

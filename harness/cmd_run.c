@@ -336,12 +336,19 @@ static int exit_status(const json_t *results)
 	return status;
 }
 
+/* Those reports come at the end, and tell of everything. */
+static bool reports_later(const struct options *o)
+{
+	return o->json || o->tap || o->junit;
+}
+
 static int run_all(struct session *s, const struct scenario_list *list)
 {
 	struct pool_config config = {.job_count = list->count,
 				     .workers = s->options.jobs,
 				     .real_time = s->options.real_time,
 				     .certify = s->options.certify,
+				     .brief = !reports_later(&s->options),
 				     .on_result = on_result,
 				     .on_progress = on_progress,
 				     .arg = s};

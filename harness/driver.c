@@ -14,7 +14,9 @@
 /* How long to wait before asking again whether a helper process is done. */
 #define QUIET_POLL_US 500
 /* What takes longer than this to come to rest has lab time run on. */
-#define INSTANT_MAX_US 1000000
+#define RESTLESS_MAX_US 1000000
+/* Of a turn no more counts for that; most take less than 1 ms. */
+#define TURN_MAX_US 5000
 
 /*
  * The machines' time stands still while packets are under way, and then goes
@@ -39,16 +41,27 @@ static void set_instant(struct driver *d, uint64_t at_us)
 		d->instant_us = at_us;
 }
 
-/* Something that hangs, or sends for ever, must not stop the time. */
+/*
+ * Something that hangs, or sends for ever, must not stop the time. What counts
+ * is the time in which we turned: a machine that stands still for seconds, or
+ * lets others go first, has kept the daemons waiting as well.
+ */
 static void bound_instant(struct driver *d)
 {
-	uint64_t now_us = clock_now_us(d->config.clock);
+	uint64_t now_us = clock_real_us();
+	uint64_t turn_us = now_us - d->turned_us;
 
 	/* What real clients do, they do in real time. */
-	if (d->reals)
-		set_instant(d, now_us);
-	else if (now_us > INSTANT_MAX_US)
-		set_instant(d, now_us - INSTANT_MAX_US);
+	if (d->reals) {
+		set_instant(d, clock_now_us(d->config.clock));
+		return;
+	}
+	d->restless_us += turn_us < TURN_MAX_US ? turn_us : TURN_MAX_US;
+	d->turned_us = now_us;
+	if (d->restless_us <= RESTLESS_MAX_US)
+		return;
+	set_instant(d, d->instant_us + d->restless_us - RESTLESS_MAX_US);
+	d->restless_us = RESTLESS_MAX_US;
 }
 
 int driver_watch(struct driver *d, struct watch *w, uint32_t events)
@@ -462,7 +475,10 @@ static int at_rest(struct driver *d, struct err *err)
 	served = serve(d, 0);
 	if (served < 0)
 		return err_set(err, EINTR, "interrupted");
-	return !heard && !served;
+	if (heard || served)
+		return 0;
+	d->restless_us = 0;
+	return 1;
 }
 
 int driver_run_until(struct driver *d, uint64_t until_us,
@@ -521,6 +537,7 @@ int driver_stand(struct driver *d, uint64_t real_us, struct err *err)
 {
 	int ret = turn(d, err);
 
+	d->restless_us = 0;
 	if (ret >= 0 && serve(d, real_us) < 0)
 		ret = err_set(err, EINTR, "interrupted");
 	return ret < 0 ? ret : 0;

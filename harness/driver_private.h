@@ -84,6 +84,7 @@ struct driver {
 	struct watch watch_recorder, watch_interrupt, watch_upnp, watch_lab;
 	struct actions actions;
 	uint64_t instant_us; /* lab time, as the machines know it */
+	uint64_t turned_us, restless_us; /* real time, see bound_instant */
 	uint64_t heard_us; /* lab time of the input in hand */
 	uint64_t progress_real_us;
 	struct reals *reals; /* NULL: a lab of model clients only */

@@ -102,12 +102,26 @@ static int start_slot(struct pool *p, unsigned index)
 
 /* --- reports ------------------------------------------------------------- */
 
+/* A whole result takes some 20 KB, and there may be ten thousand. */
+static void keep_verdict(json_t **result)
+{
+	json_t *brief = json_pack("{s:O}", "verdict",
+				  json_object_get(*result, "verdict"));
+
+	if (!brief)
+		return;
+	json_decref(*result);
+	*result = brief;
+}
+
 static void show_results(struct pool *p)
 {
 	while (p->shown < p->config->job_count && p->results[p->shown]) {
 		if (p->config->on_result)
 			p->config->on_result(p->config->arg,
 					     p->results[p->shown]);
+		if (p->config->brief)
+			keep_verdict(&p->results[p->shown]);
 		p->shown++;
 	}
 }

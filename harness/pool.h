@@ -33,6 +33,8 @@ struct pool_config {
 	unsigned workers; /* 0: one a CPU */
 	bool real_time;
 	bool certify; /* each router is measured, see certify.h */
+	/* Of what on_result was shown no more is kept than the verdict. */
+	bool brief;
 	/* In order of the jobs, each as soon as all before it are there. */
 	void (*on_result)(void *arg, const json_t *result);
 	void (*on_progress)(void *arg, const struct pool_progress *progress);

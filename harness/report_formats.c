@@ -2,18 +2,13 @@
 /* Verdicts for machines: JSON, JUnit, TAP. */
 #include "harness/report.h"
 
+#include "harness/result.h"
+
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
 
 static bool has_verdict(const json_t *result, const char *verdict)
 {
-	return !strcmp(text_of(result, "verdict"), verdict);
+	return !strcmp(result_text(result, "verdict"), verdict);
 }
 
 int report_json(json_t *results, FILE *out)
@@ -38,8 +33,8 @@ static void each_lie(const json_t *result,
 		json_array_foreach(json_object_get(router, "lies"), k, lie) {
 			snprintf(line, sizeof(line),
 				 "%s: router %s is not what was asked for: %s",
-				 text_of(result, "file"),
-				 text_of(router, "router"),
+				 result_text(result, "file"),
+				 result_text(router, "router"),
 				 json_string_value(lie));
 			fn(out, line);
 		}
@@ -56,8 +51,8 @@ static void each_reason(const json_t *result,
 	size_t i;
 	json_t *item;
 
-	if (*text_of(result, "error"))
-		fn(out, text_of(result, "error"));
+	if (*result_text(result, "error"))
+		fn(out, result_text(result, "error"));
 	for (unsigned k = 0; k < 2; k++)
 		json_array_foreach(json_object_get(result, kinds[k].list), i,
 				   item) {
@@ -65,13 +60,15 @@ static void each_reason(const json_t *result,
 				continue;
 			snprintf(line, sizeof(line),
 				 "%s:%lld: %s: expected %s, got %s. %s",
-				 text_of(result, "file"),
+				 result_text(result, "file"),
 				 (long long)json_integer_value(
 					 json_object_get(item, "line")),
-				 text_of(item, kinds[k].what),
-				 k ? "that it holds" : text_of(item, "expect"),
-				 k ? "that it does not" : text_of(item, "got"),
-				 text_of(item, "why"));
+				 result_text(item, kinds[k].what),
+				 k ? "that it holds"
+				   : result_text(item, "expect"),
+				 k ? "that it does not"
+				   : result_text(item, "got"),
+				 result_text(item, "why"));
 			fn(out, line);
 		}
 	each_lie(result, fn, out);
@@ -116,9 +113,9 @@ static void print_testcase(const json_t *result, FILE *out)
 	const json_t *lab = json_object_get(result, "lab");
 
 	fputs("  <testcase classname=\"", out);
-	print_xml(out, text_of(result, "file"));
+	print_xml(out, result_text(result, "file"));
 	fputs("\" name=\"", out);
-	print_xml(out, text_of(result, "title"));
+	print_xml(out, result_text(result, "title"));
 	fprintf(out, "\" time=\"%.3f\"",
 		json_number_value(json_object_get(lab, "wall_ms")) / 1000);
 	if (!tag) {
@@ -126,7 +123,7 @@ static void print_testcase(const json_t *result, FILE *out)
 		return;
 	}
 	fprintf(out, ">\n    <%s message=\"%s\">", tag,
-		text_of(result, "verdict"));
+		result_text(result, "verdict"));
 	each_reason(result, print_xml_line, out);
 	fprintf(out, "</%s>\n  </testcase>\n", tag);
 }
@@ -181,12 +178,12 @@ int report_tap(const json_t *results, FILE *out)
 		fprintf(out, "%s %zu - ",
 			has_verdict(result, "falls-short") ? "not ok" : "ok",
 			i + 1);
-		print_tap_text(out, text_of(result, "file"));
+		print_tap_text(out, result_text(result, "file"));
 		fputs(": ", out);
-		print_tap_text(out, text_of(result, "title"));
+		print_tap_text(out, result_text(result, "title"));
 		if (has_verdict(result, "could-not-run")) {
 			fputs(" # SKIP ", out);
-			print_tap_text(out, text_of(result, "error"));
+			print_tap_text(out, result_text(result, "error"));
 		}
 		fputc('\n', out);
 		if (has_verdict(result, "falls-short"))

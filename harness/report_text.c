@@ -2,6 +2,7 @@
 #include "harness/report.h"
 
 #include "harness/certify.h"
+#include "harness/result.h"
 
 #include <string.h>
 
@@ -14,13 +15,6 @@ struct page {
 	const struct report_style *style;
 	FILE *out;
 };
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
 
 static const char *paint(const struct page *p, const char *code)
 {
@@ -74,11 +68,11 @@ static const char *verdict_words(const char *verdict)
 static void print_step(const struct page *p, const json_t *step)
 {
 	bool holds = json_is_true(json_object_get(step, "holds"));
-	const char *expect = text_of(step, "expect");
-	const char *got = text_of(step, "got");
+	const char *expect = result_text(step, "expect");
+	const char *got = result_text(step, "got");
 	char left[160];
 
-	snprintf(left, sizeof(left), "%s%s%s", text_of(step, "text"),
+	snprintf(left, sizeof(left), "%s%s%s", result_text(step, "text"),
 		 *expect ? ": " : "", expect);
 	fprintf(p->out, "%*s%s%-3s%s ", INDENT, "",
 		paint(p, holds ? GREEN : RED), holds ? "ok" : "NO",
@@ -93,8 +87,8 @@ static void print_step(const struct page *p, const json_t *step)
 	fprintf(p->out, " %s%8.2f s%s\n", paint(p, FAINT),
 		json_number_value(json_object_get(step, "lab_ms")) / 1000,
 		paint(p, PLAIN));
-	if (*text_of(step, "why"))
-		print_wrapped(p, 2 * INDENT, text_of(step, "why"));
+	if (*result_text(step, "why"))
+		print_wrapped(p, 2 * INDENT, result_text(step, "why"));
 }
 
 static void print_order(const struct page *p, const json_t *order)
@@ -103,9 +97,9 @@ static void print_order(const struct page *p, const json_t *order)
 
 	fprintf(p->out, "%*s%s%-3s%s %s\n", INDENT, "",
 		paint(p, holds ? GREEN : RED), holds ? "ok" : "NO",
-		paint(p, PLAIN), text_of(order, "statement"));
-	if (*text_of(order, "why"))
-		print_wrapped(p, 2 * INDENT, text_of(order, "why"));
+		paint(p, PLAIN), result_text(order, "statement"));
+	if (*result_text(order, "why"))
+		print_wrapped(p, 2 * INDENT, result_text(order, "why"));
 }
 
 /* What fell short: where, what was expected, what came, what proves it. */
@@ -119,25 +113,25 @@ static void print_shortfall(const struct page *p, const char *file,
 		(long long)json_integer_value(json_object_get(item, "line")),
 		(long long)json_integer_value(json_object_get(item, "column")),
 		paint(p, PLAIN),
-		text_of(item, is_step ? "text" : "statement"));
+		result_text(item, is_step ? "text" : "statement"));
 	if (is_step && !json_is_true(json_object_get(item, "done")))
 		snprintf(text, sizeof(text), "not done");
 	else if (is_step)
 		snprintf(text, sizeof(text), "expected %s, got %s",
-			 text_of(item, "expect"), text_of(item, "got"));
+			 result_text(item, "expect"), result_text(item, "got"));
 	else
 		snprintf(text, sizeof(text), "does not hold");
 	print_wrapped(p, 2 * INDENT, text);
 	/* With detail it was said just above. */
 	if (!p->style->detail)
-		print_wrapped(p, 2 * INDENT, text_of(item, "why"));
+		print_wrapped(p, 2 * INDENT, result_text(item, "why"));
 }
 
 static void print_items(const struct page *p, const json_t *result,
 			const char *key, bool is_step)
 {
-	const char *file = text_of(result, "file");
-	bool cut_off = *text_of(result, "error") ||
+	const char *file = result_text(result, "file");
+	bool cut_off = *result_text(result, "error") ||
 		       json_is_true(json_object_get(result, "interrupted"));
 	size_t i;
 	json_t *item;
@@ -175,17 +169,17 @@ void report_text(const json_t *result, const struct report_style *style,
 		 FILE *out)
 {
 	struct page p = {style, out};
-	const char *verdict = text_of(result, "verdict");
+	const char *verdict = result_text(result, "verdict");
 	const json_t *lab = json_object_get(result, "lab");
 	json_int_t dropped =
 		json_integer_value(json_object_get(lab, "dropped"));
 
 	fprintf(out, "%s%-13s%s %s\n", paint(&p, verdict_colour(verdict)),
 		verdict_words(verdict), paint(&p, PLAIN),
-		text_of(result, "file"));
-	print_wrapped(&p, 14, text_of(result, "title"));
-	if (*text_of(result, "error"))
-		print_wrapped(&p, INDENT, text_of(result, "error"));
+		result_text(result, "file"));
+	print_wrapped(&p, 14, result_text(result, "title"));
+	if (*result_text(result, "error"))
+		print_wrapped(&p, INDENT, result_text(result, "error"));
 	if (json_is_true(json_object_get(result, "interrupted")))
 		print_wrapped(&p, INDENT, "interrupted: the verdict so far");
 	if (strcmp(verdict, "could-not-run") ||
@@ -211,7 +205,7 @@ void report_text_summary(const json_t *results, double wall_s,
 	json_t *result;
 
 	json_array_foreach(results, i, result) {
-		const char *verdict = text_of(result, "verdict");
+		const char *verdict = result_text(result, "verdict");
 
 		if (!strcmp(verdict, "holds"))
 			passed++;

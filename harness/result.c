@@ -51,8 +51,8 @@ static json_t *step_to_json(const struct step *step,
 		frames_to_json(o->frames, o->frame_count));
 }
 
-static json_t *order_to_json(const struct scenario_order *order,
-			     const struct order_result *result, bool checked)
+json_t *result_of_order(const struct scenario_order *order,
+			const struct order_result *result, bool checked)
 {
 	return json_pack("{s:s, s:i, s:i, s:b, s:o, s:o}", "statement",
 			 order->statement.text, "line", (int)order->at.line,
@@ -111,9 +111,9 @@ json_t *result_to_json(const struct scenario *s, const struct run_result *r)
 			steps, step_to_json(&s->steps[i], &r->outcomes[i]));
 	for (unsigned i = 0; i < s->order_count; i++)
 		json_array_append_new(order,
-				      order_to_json(&s->orders[i],
-						    &r->orders[i],
-						    r->orders_checked));
+				      result_of_order(&s->orders[i],
+						      &r->orders[i],
+						      r->orders_checked));
 	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o}",
 			 "file", s->file, "title", s->title, "source",
 			 text_or_null(s->source), "client", client_to_json(s),
@@ -132,4 +132,11 @@ json_t *result_of_error(const struct scenario *s, const char *why)
 			 verdict_name(VERDICT_COULD_NOT_RUN), "interrupted", 0,
 			 "error", why, "steps", "order", "lab", "up_ms", 0,
 			 "recorded", 0, "dropped", 0);
+}
+
+const char *result_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
 }

@@ -22,5 +22,10 @@
 json_t *result_to_json(const struct scenario *s, const struct run_result *r);
 /* A scenario that never got as far as a result. */
 json_t *result_of_error(const struct scenario *s, const char *why);
+/* One of "order"; CHECKED: there was a recording to check it by. */
+json_t *result_of_order(const struct scenario_order *order,
+			const struct order_result *result, bool checked);
+/* A text of OBJECT; "" where it has none. */
+const char *result_text(const json_t *object, const char *key);
 
 #endif

@@ -114,9 +114,12 @@ static int open_driver(struct world *w, struct err *err)
 
 static int world_up(struct world *w, struct run_result *r)
 {
+	struct lab_plan plan = w->scenario->plan;
 	uint64_t start_us = clock_real_us();
-	int ret = lab_new(&w->scenario->plan, &w->lab, &r->err);
+	int ret;
 
+	plan.ages = !w->options->real_time;
+	ret = lab_new(&plan, &w->lab, &r->err);
 	r->lab_up_ms = ms_since(start_us);
 	if (ret)
 		return ret;
@@ -164,7 +167,6 @@ static int judge_recording(struct world *w, struct run_result *r)
 
 	if (ret)
 		return ret;
-	cast_learn(w->cast, recording);
 	ret = journeys_new(recording, w->cast, &journeys, &r->err);
 	if (!ret) {
 		evidence_for_steps(s, &w->clock, journeys, r->outcomes);

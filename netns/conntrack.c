@@ -69,8 +69,9 @@ struct reading {
 
 /*
  * A dump of conntrack walks the hash table that all namespaces of the machine
- * share, a millisecond on a machine with much memory. So the table is dumped
- * once; later flows are heard of as events, and each is asked about by name.
+ * share, milliseconds on a machine with much memory. So the table is dumped at
+ * most once; later flows are heard of as events, and each is asked about by
+ * name.
  */
 struct conntrack {
 	struct netlink nl;
@@ -103,7 +104,8 @@ static int listen_for_flows(struct conntrack *ct, struct err *err)
 	return 0;
 }
 
-int conntrack_new(struct conntrack **out, const char *where, struct err *err)
+int conntrack_new(struct conntrack **out, const char *where, bool fresh,
+		  struct err *err)
 {
 	struct conntrack *ct = calloc(1, sizeof(*ct));
 	int code;
@@ -112,7 +114,7 @@ int conntrack_new(struct conntrack **out, const char *where, struct err *err)
 		return err_set(err, ENOMEM, "no memory for conntrack");
 	strncpy(ct->where, where, sizeof(ct->where) - 1);
 	ct->events.fd = -1;
-	ct->dump = true;
+	ct->dump = !fresh;
 	code = netlink_open(&ct->nl, NETLINK_NETFILTER, err);
 	if (!code)
 		code = listen_for_flows(ct, err);

@@ -12,11 +12,17 @@
 #include "netns/netlink.h"
 #include "wire/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct conntrack;
 
-int conntrack_new(struct conntrack **ct, const char *where, struct err *err);
+/*
+ * FRESH: no flow has been made in this namespace. Then none has to be looked
+ * for either: all that there will be are heard of.
+ */
+int conntrack_new(struct conntrack **ct, const char *where, bool fresh,
+		  struct err *err);
 void conntrack_free(struct conntrack *ct);
 /* The same, its sockets handed over to CLOSING. */
 void conntrack_free_later(struct conntrack *ct, struct closing **closing);

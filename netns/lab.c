@@ -149,6 +149,7 @@ static struct lab *lab_alloc(const struct lab_plan *plan)
 	if (!lab->own->nodes)
 		goto fail;
 	lab->count = plan->count;
+	lab->own->ages = plan->ages;
 	for (unsigned i = 0; i < plan->count; i++) {
 		lab->nodes[i].plan = plan->nodes[i];
 		lab->nodes[i].ns_fd = -1;

@@ -42,6 +42,9 @@ struct lab_plan_node {
 struct lab_plan {
 	struct lab_plan_node *nodes;
 	unsigned count;
+	/* Time will be skipped: routers tell of their flows from the start,
+	 * which makes the first lab_age cheap. */
+	bool ages;
 };
 
 struct lab_iface {
@@ -121,8 +124,8 @@ int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 	    unsigned portmap, struct err *err);
 
 /*
- * True once every port-mapping daemon answers (SSDP and NAT-PMP, asked on its
- * LAN); cheap to poll. -errno when a daemon has died: err has its last words.
+ * True once every port-mapping daemon waits for questions on its LAN; cheap to
+ * poll. -errno when a daemon has died: err has its last words.
  */
 int lab_ready(struct lab *lab, bool *ready, struct err *err);
 

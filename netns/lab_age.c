@@ -99,7 +99,7 @@ static int age_router(struct lab *lab, struct lab_node *router, uint64_t us,
 
 	if (!code && !router->own->conntrack)
 		code = conntrack_new(&router->own->conntrack,
-				     router->plan.name, err);
+				     router->plan.name, false, err);
 	if (!code)
 		code = conntrack_age(router->own->conntrack, us, now_us,
 				     &timeouts, err);

@@ -10,7 +10,11 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
-#define SETTLE_US 3000000
+/*
+ * Only so that it ends. The kernel notices carriers when it gets its lock on
+ * all links, which it may hold for seconds while it clears a large lab away.
+ */
+#define SETTLE_US 30000000
 
 /*
  * Only veths have a peer (IFLA_LINK); a bridge without members may stay down,

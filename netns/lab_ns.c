@@ -176,6 +176,27 @@ static int make_namespace(const char *name, int *ns_fd, struct netlink *nl,
 	return netlink_open(nl, NETLINK_ROUTE, err);
 }
 
+static int make_router(struct making *m, struct lab_node *router,
+		       struct err *err)
+{
+	bool engine = lab_wants_engine(&router->plan);
+	int code = set_sysctls(m, router_sysctls, COUNT(router_sysctls), err);
+
+	if (!code && engine)
+		code = lab_router_forwarding(m->proc_fd, router, err);
+	if (!code)
+		code = set_sysctls(m, bridge_sysctls, COUNT(bridge_sysctls),
+				   err);
+	if (!code && !has_usual_timeouts(m, &router->plan.nat))
+		code = lab_router_timeouts(m->proc_fd, router, err);
+	if (!code)
+		code = lab_router_rules(m->lab, router, true, err);
+	if (!code && !engine && m->lab->own->ages)
+		code = conntrack_new(&router->own->conntrack,
+				     router->plan.name, true, err);
+	return code;
+}
+
 static int make_node(struct making *m, struct lab_node *node,
 		     struct netlink *nl, struct err *err)
 {
@@ -183,22 +204,11 @@ static int make_node(struct making *m, struct lab_node *node,
 
 	fresh_proc(m);
 	code = make_namespace(node->plan.name, &node->ns_fd, nl, err);
-
 	if (!code)
 		code = set_sysctls(m, all_sysctls, COUNT(all_sysctls), err);
 	if (code || node->plan.kind != LAB_ROUTER)
 		return code;
-	code = set_sysctls(m, router_sysctls, COUNT(router_sysctls), err);
-	if (!code && lab_wants_engine(&node->plan))
-		code = lab_router_forwarding(m->proc_fd, node, err);
-	if (!code)
-		code = set_sysctls(m, bridge_sysctls, COUNT(bridge_sysctls),
-				   err);
-	if (!code && !has_usual_timeouts(m, &node->plan.nat))
-		code = lab_router_timeouts(m->proc_fd, node, err);
-	if (!code)
-		code = lab_router_rules(m->lab, node, true, err);
-	return code;
+	return make_router(m, node, err);
 }
 
 static int make_all(struct making *m, struct netlink *sockets, struct err *err)

@@ -61,6 +61,7 @@ struct lab_own {
 	struct lab_blocked *blocked;
 	unsigned blocked_count;
 	bool internet_blocks_loaded;
+	bool ages;
 	uint32_t next_wan_ip;
 	int boxes_fd; /* epoll: packets for the boxes of engines */
 	unsigned box_count;

@@ -136,7 +136,7 @@ static int flush_here(struct lab_node *router, struct err *err)
 	}
 	if (!router->own->conntrack)
 		code = conntrack_new(&router->own->conntrack,
-				     router->plan.name, err);
+				     router->plan.name, false, err);
 	return code ? code : conntrack_flush(router->own->conntrack, err);
 }
 
@@ -402,7 +402,6 @@ int lab_announce(struct lab *lab, bool add, struct err *err)
 
 int lab_ready(struct lab *lab, bool *ready, struct err *err)
 {
-	uint64_t now_us = clock_real_us();
 	int code = 0;
 
 	*ready = true;
@@ -411,9 +410,17 @@ int lab_ready(struct lab *lab, bool *ready, struct err *err)
 		bool one = true;
 
 		if (node->own->daemon)
-			code = portmapd_ready(node->own->daemon, now_us, &one,
-					      err);
+			code = portmapd_ready(node->own->daemon, &one, err);
 		*ready = *ready && one;
 	}
 	return code;
+}
+
+bool lab_daemons_idle(const struct lab *lab)
+{
+	for (unsigned i = 0; i < lab->count; i++)
+		if (lab->own->nodes[i].daemon &&
+		    !portmapd_idle(lab->own->nodes[i].daemon))
+			return false;
+	return true;
 }

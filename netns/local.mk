@@ -10,12 +10,12 @@ libnetns_a_SOURCES = \
 	netns/closing.c netns/closing.h \
 	netns/conntrack.c netns/conntrack.h \
 	netns/element.c netns/element.h \
-	netns/portmapd.c netns/portmapd_lease.c netns/portmapd.h \
-	netns/portmapd_own.h \
+	netns/portmapd.c netns/portmapd_idle.c netns/portmapd_lease.c \
+	netns/portmapd.h netns/portmapd_own.h \
 	netns/lab.c netns/lab_plan.c netns/lab_ns.c netns/lab_build.c \
 	netns/lab_link.c netns/lab_router.c netns/lab_block.c \
 	netns/lab_engine.c netns/natbox.c netns/natbox.h \
-	netns/lab_age.c netns/lab_idle.c netns/lab.h netns/lab_own.h \
+	netns/lab_age.c netns/lab.h netns/lab_own.h \
 	netns/engine.c netns/engine_new.c netns/engine_map.c \
 	netns/engine_portmap.c netns/engine_ports.c netns/engine_packet.c \
 	netns/engine_icmp.c netns/engine_tcp.c netns/engine_fragment.c \

@@ -7,7 +7,6 @@
 
 #include "netns/child.h"
 #include "netns/lab.h"
-#include "wire/endpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,22 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <arpa/inet.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define HTTP_PORT 5000
-#define SSDP_PORT 1900
-#define NAT_PMP_PORT 5351
-/*
- * How long an unanswered question is left before it is asked again. It waits
- * in the daemon's socket meanwhile, and a pile of them would be answered one
- * by one, 13 ms apart, before anybody else's. A refusal is asked again at once.
- */
-#define ASK_AGAIN_US 250000
 #define LOG_MAX_BYTES 65536
 
 int portmapd_files(struct err *err)
@@ -67,7 +56,7 @@ static const char *find_program(void)
  */
 static int write_config(const struct portmapd_plan *plan, struct err *err)
 {
-	bool pmp = plan->protocols & (LAB_PORTMAP_NAT_PMP | LAB_PORTMAP_PCP);
+	bool pmp = plan->protocols & PMP_OR_PCP;
 	char name[32];
 	int fd;
 
@@ -131,39 +120,6 @@ static int start_program(struct portmapd *d, struct err *err)
 	return d->pid < 0 ? d->pid : 0;
 }
 
-/* A socket of the router's own, from its LAN address to its LAN address. */
-static int open_asker(struct portmapd *d, uint16_t port, struct err *err)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(d->plan.lan_ip)};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
-		at.sin_port = htons(port);
-		if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
-			return fd;
-	}
-	if (fd >= 0)
-		close(fd);
-	return err_set(err, errno, "%s: cannot ask its miniupnpd on port %u: "
-		       "%s", d->plan.where, port, strerror(errno));
-}
-
-static int open_askers(struct portmapd *d, struct err *err)
-{
-	if (d->plan.protocols & LAB_PORTMAP_UPNP) {
-		d->ssdp.fd = open_asker(d, SSDP_PORT, err);
-		if (d->ssdp.fd < 0)
-			return d->ssdp.fd;
-	}
-	if (d->plan.protocols & (LAB_PORTMAP_NAT_PMP | LAB_PORTMAP_PCP)) {
-		d->nat_pmp.fd = open_asker(d, NAT_PMP_PORT, err);
-		if (d->nat_pmp.fd < 0)
-			return d->nat_pmp.fd;
-	}
-	return 0;
-}
-
 int portmapd_start(struct portmapd **out, const struct portmapd_plan *plan,
 		   struct err *err)
 {
@@ -175,7 +131,6 @@ int portmapd_start(struct portmapd **out, const struct portmapd_plan *plan,
 		return err_set(err, ENOMEM, "no memory for a daemon");
 	d->plan = *plan;
 	d->pid = -1;
-	d->ssdp.fd = d->nat_pmp.fd = -1;
 	/* Of a daemon before this one: a fresh one knows no leases. */
 	snprintf(leases, sizeof(leases), "leases%u", plan->id);
 	unlinkat(plan->files_fd, leases, 0);
@@ -189,8 +144,6 @@ int portmapd_start(struct portmapd **out, const struct portmapd_plan *plan,
 		code = write_config(plan, err);
 	if (!code)
 		code = start_program(d, err);
-	if (!code)
-		code = open_askers(d, err);
 	if (code) {
 		portmapd_free(d);
 		return code;
@@ -214,15 +167,9 @@ void portmapd_free(struct portmapd *d)
 		waitpid(d->pid, NULL, 0);
 	if (d->log_fd >= 0)
 		close(d->log_fd);
-	if (d->ssdp.fd >= 0)
-		close(d->ssdp.fd);
-	if (d->nat_pmp.fd >= 0)
-		close(d->nat_pmp.fd);
 	free(d->leases);
 	free(d);
 }
-
-/* --- readiness ------------------------------------------------------------- */
 
 static int died(struct portmapd *d, int status, struct err *err)
 {
@@ -255,51 +202,5 @@ int portmapd_check(struct portmapd *d, struct err *err)
 	/* Only its last words are ever wanted; forgetting cannot fail. */
 	if (log_bytes > LOG_MAX_BYTES && ftruncate(d->log_fd, 0))
 		return 0;
-	return 0;
-}
-
-/* True once it has answered. A refusal (nobody listens yet) asks again. */
-static bool ask(struct portmapd_asker *asker, const char *question,
-		size_t bytes, uint64_t now_us)
-{
-	char answer[2048];
-	ssize_t got;
-
-	if (asker->fd < 0 || asker->answered)
-		return true;
-	got = recv(asker->fd, answer, sizeof(answer), 0);
-	if (got > 0) {
-		asker->answered = true;
-		return true;
-	}
-	if (errno == ECONNREFUSED)
-		asker->asked_us = 0;
-	if (asker->asked_us && now_us - asker->asked_us < ASK_AGAIN_US)
-		return false;
-	/* A refusal may come back at once, with the send. */
-	if (send(asker->fd, question, bytes, 0) == (ssize_t)bytes)
-		asker->asked_us = now_us;
-	return false;
-}
-
-int portmapd_ready(struct portmapd *d, uint64_t now_us, bool *ready,
-		   struct err *err)
-{
-	static const char search[] =
-		"M-SEARCH * HTTP/1.1\r\n"
-		"HOST: 239.255.255.250:1900\r\n"
-		"ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"
-		"MAN: \"ssdp:discover\"\r\n"
-		"MX: 1\r\n\r\n";
-	static const char address_request[2] = {0, 0};
-	int code = portmapd_check(d, err);
-	bool upnp, nat_pmp;
-
-	if (code)
-		return code;
-	upnp = ask(&d->ssdp, search, sizeof(search) - 1, now_us);
-	nat_pmp = ask(&d->nat_pmp, address_request, sizeof(address_request),
-		      now_us);
-	*ready = upnp && nat_pmp;
 	return 0;
 }

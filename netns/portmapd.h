@@ -37,12 +37,12 @@ void portmapd_stop(struct portmapd *d);
 void portmapd_free(struct portmapd *d);
 
 /*
- * Asks on every protocol that was wanted and hears what has been answered so
- * far; never blocks. The questions stay on the router's loopback. Negative
- * errno when the daemon has died; err has its last words.
+ * READY once it waits for questions on every protocol that was wanted; never
+ * blocks. Negative errno when the daemon has died; err has its last words.
  */
-int portmapd_ready(struct portmapd *d, uint64_t now_us, bool *ready,
-		   struct err *err);
+int portmapd_ready(struct portmapd *d, bool *ready, struct err *err);
+/* It waits, with empty queues: it has nothing left to answer. */
+bool portmapd_idle(const struct portmapd *d);
 
 /*
  * A lease whose lab time is over. portmapd_age calls GONE for each, and the

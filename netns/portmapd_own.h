@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* portmapd_own: what portmapd.c and portmapd_lease.c share. */
+/* portmapd_own: what portmapd.c and its other halves share. */
 #ifndef NATRIG_NETNS_PORTMAPD_OWN_H
 #define NATRIG_NETNS_PORTMAPD_OWN_H
 
 #include "netns/portmapd.h"
 
-struct portmapd_asker {
-	int fd; /* -1: that protocol is not spoken */
-	bool answered;
-	uint64_t asked_us; /* 0: not yet, or refused */
-};
+#define SSDP_PORT 1900
+#define NAT_PMP_PORT 5351
+/* Both come from one socket. */
+#define PMP_OR_PCP (LAB_PORTMAP_NAT_PMP | LAB_PORTMAP_PCP)
 
 /* A lease that ends; permanent ones are not kept. */
 struct portmapd_granted {
@@ -22,7 +21,6 @@ struct portmapd {
 	struct portmapd_plan plan;
 	pid_t pid; /* -1: ended */
 	int log_fd;
-	struct portmapd_asker ssdp, nat_pmp;
 	struct portmapd_granted *leases;
 	unsigned lease_count, lease_room;
 	uint64_t aged_us;

@@ -86,7 +86,7 @@ static int try_lab(unsigned hosts, unsigned portmap, struct err *err)
 		{.name = "a", .kind = LAB_HOST, .router = 0},
 		{.name = "b", .kind = LAB_HOST, .router = 0},
 	};
-	struct lab_plan plan = {nodes, 1 + hosts};
+	struct lab_plan plan = {.nodes = nodes, .count = 1 + hosts};
 	struct lab *lab;
 	int code = lab_new(&plan, &lab, err);
 
@@ -153,7 +153,7 @@ static int try_conntrack(struct err *err)
 {
 	const struct conntrack_timeouts timeouts = {30, 120};
 	struct conntrack *ct;
-	int code = conntrack_new(&ct, "conntrack", err);
+	int code = conntrack_new(&ct, "conntrack", false, err);
 
 	if (code)
 		return code;

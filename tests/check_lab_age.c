@@ -11,11 +11,13 @@ struct aged {
 	struct endpoint server, seen;
 };
 
-static struct aged open_aged(struct world *w, const char *preset)
+static struct aged open_aged_as(struct world *w, const char *preset,
+				 bool ages)
 {
 	struct aged g;
 
 	world_plan(w, preset);
+	w->plan.ages = ages;
 	world_up(w);
 	g.a = udp_open(w, A, 5000);
 	g.s = udp_open(w, S, 3478);
@@ -23,6 +25,11 @@ static struct aged open_aged(struct world *w, const char *preset)
 	g.server = at(world_ip(w, S), 3478);
 	g.seen = udp_seen(g.a, g.s, g.server);
 	return g;
+}
+
+static struct aged open_aged(struct world *w, const char *preset)
+{
+	return open_aged_as(w, preset, false);
 }
 
 static void close_aged(struct world *w, struct aged *g)
@@ -58,6 +65,22 @@ LAB_TEST(a_flow_ends_at_its_timeout)
 {
 	check_life(w, "easy", 1, 25 * SECOND_US, true);
 	check_life(w, "easy", 1, 30 * SECOND_US, false);
+}
+
+/* The same where the flows were heard of from the start, and not looked for. */
+static void check_heard(struct world *w, uint64_t us, bool expected)
+{
+	struct aged g = open_aged_as(w, "easy", true);
+
+	ok(lab_age(w->lab, us, err));
+	check_in(&g, g.s, expected);
+	close_aged(w, &g);
+}
+
+LAB_TEST(a_flow_that_was_heard_of_ends_at_its_timeout)
+{
+	check_heard(w, 25 * SECOND_US, true);
+	check_heard(w, 30 * SECOND_US, false);
 }
 
 /*
@@ -155,6 +178,7 @@ TCase *age_tests(void)
 
 	tcase_set_timeout(age, 60);
 	tcase_add_test(age, a_flow_ends_at_its_timeout);
+	tcase_add_test(age, a_flow_that_was_heard_of_ends_at_its_timeout);
 	tcase_add_test(age, small_steps_add_up);
 	tcase_add_test(age, small_steps_add_up_for_mappings);
 	tcase_add_test(age, a_full_cone_mapping_ends_for_strangers);

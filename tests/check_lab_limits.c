@@ -19,7 +19,7 @@ static int refused_inside(void *arg)
 {
 	struct world w = {.lab = NULL};
 	struct lab_plan_node *many;
-	struct lab_plan plan = {NULL, 1100};
+	struct lab_plan plan = {.nodes = NULL, .count = 1100};
 	struct err err = {.text = ""};
 
 	(void)arg;

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs one scenario very often in one go, and says whether anything piles up.
+"""Runs scenarios very often in one go, and says whether anything piles up.
 
-    python3 tests/soak.py NATRIG SCENARIO COUNT
+    python3 tests/soak.py NATRIG COUNT SCENARIO...
 
-While it runs, the memory and descriptors of natrig's processes and the machine's
-network namespaces and processes are looked at; the figures of the start, the middle
-and the end are printed. Exit status 1 where the end is above the middle by more than
-a little: what leaks grows on.
+The scenarios are run in turn, COUNT runs in all. While they run, the memory and
+descriptors of natrig's processes and the machine's network namespaces and processes
+are looked at; the figures of the start, the middle and the end are printed. Exit
+status 1 where the end is above the middle by more than a little: what leaks grows on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
+from statistics import median_low
 
 
 @dataclass
@@ -72,43 +74,57 @@ def look(root: int) -> Sample:
         except OSError:
             continue
         for line in status.splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith("RssAnon:"):
                 memory += int(line.split()[1])
     return Sample(memory, descriptors, slab_count("net_namespace"), len(pids))
 
 
-def main() -> int:
-    """Runs the soak."""
-    natrig, scenario, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    command = [natrig, "run", "--quiet", *[scenario] * count]
+def median(samples: list[Sample]) -> Sample:
+    """What was usual: how much is in use just now depends on the moment."""
+    names = Sample.__dataclass_fields__
+    return Sample(*(median_low([getattr(s, name) for s in samples]) for name in names))
+
+
+def soak(command: list[str], count: int, scenarios: list[str]) -> list[Sample]:
+    """Run COMMAND with as many scenarios; ValueError where not all of them hold."""
+    paths = islice(cycle(scenarios), count)
     samples: list[Sample] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen([*command, *paths], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout
         held = 0
         for line in run.stdout:
             if line.startswith("holds "):
                 held += 1
-                if held % max(1, count // 60) == 0:
+                if held % max(1, count // 100) == 0:
                     samples.append(look(run.pid))
     if run.returncode or held != count:
-        print(f"{held} of {count} hold, exit status {run.returncode}")
-        return 1
-    # The most of a few neighbours, because between two labs there is little.
+        raise ValueError(f"{held} of {count} hold, exit status {run.returncode}")
     fifth = max(1, len(samples) // 5)
-    parts = [samples[:fifth], samples[2 * fifth : 3 * fifth], samples[-fifth:]]
-    peaks = [
-        Sample(*(max(getattr(s, k) for s in part) for k in Sample.__dataclass_fields__))
-        for part in parts
-    ]
-    for name, peak in zip(("start", "middle", "end"), peaks):
-        print(f"{name:<8}{peak}")
-    middle, end = peaks[1], peaks[2]
-    grew = (
-        end.memory_kib > middle.memory_kib * 1.2 + 4096
-        or end.descriptors > middle.descriptors + 64
+    parts = samples[:fifth], samples[2 * fifth : 3 * fifth], samples[-fifth:]
+    return [median(part) for part in parts]
+
+
+def grows(middle: Sample, end: Sample) -> bool:
+    """Say whether the end is above the middle by more than chance."""
+    return (
+        end.memory_kib > middle.memory_kib + 2048
+        or end.descriptors > middle.descriptors + 32
         or end.namespaces > middle.namespaces * 2 + 64
         or end.processes > middle.processes + 8
     )
+
+
+def main() -> int:
+    """Run the soak and print its figures."""
+    natrig, count, scenarios = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+    try:
+        figures = soak([natrig, "run", "--quiet"], count, scenarios)
+    except ValueError as error:
+        print(error)
+        return 1
+    for name, sample in zip(("start", "middle", "end"), figures):
+        print(f"{name:<8}{sample}")
+    grew = grows(*figures[1:])
     print(f"{count} runs: " + ("something grows" if grew else "nothing grows"))
     return grew
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+import soak
 from helpers import (
     DEAD,
     DIRECT,
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.alone
 
 KILLS = 20
 CLIENT_KILLS = 4
+MANY_RUNS = 160
 GONE_S = 10
 FOLDERS = ("/tmp", "/run", "/var", "/dev/shm")
 MOUNTS = Path("/proc/self/mountinfo")
@@ -227,6 +229,14 @@ def test_the_hosts_network_is_untouched(lab: Natrig, traces: Traces) -> None:
     assert traces.seen, "no lab was seen: this test saw nothing"
     assert_host_unchanged(before)
     traces.assert_none("after a run")
+
+
+def test_many_runs_in_one_go_leave_nothing(lab: Natrig, traces: Traces) -> None:
+    """Nor do they take more and more: soak.py looks for longer, and more closely."""
+    path = str(lab.write(DIRECT))
+    figures = soak.soak(lab.command("run", "--quiet"), MANY_RUNS, [path])
+    assert not soak.grows(*figures[1:]), "start, middle, end:\n" + "\n".join(map(str, figures))
+    traces.assert_none("after many runs")
 
 
 def test_scenarios_that_fall_short_leave_nothing(lab: Natrig, traces: Traces) -> None:

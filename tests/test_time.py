@@ -18,10 +18,13 @@ came in which order. Left out are:
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import re
+import signal
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,6 +32,7 @@ from typing import Any
 
 import pytest
 
+import soak
 from helpers import DIRECT, USERS, Natrig
 from packets import Packet, read_packets
 
@@ -46,6 +50,8 @@ AT_ONCE, AT_ONCE_WITH_DAEMON = 16, 4
 # Frames bear the time at which they passed, later than the instant that made
 # them pass by what the machine had to do: 0.1 s was seen under load.
 TOLERANCE_S = 1.0
+# More than what has lab time go on (1 s), though not more than what libminiupnpc waits.
+STAND_S, RUN_S, MAX_STOPS = 1.2, 0.05, 14
 NET_UNREACHABLE = "icmp.3.0"
 
 # A packet from inside and the STEPS after it; LAST later one from outside, which is
@@ -234,6 +240,32 @@ def test_instants_have_no_length(lab: Natrig) -> None:
     for mode in ([], ["--real-time"]):
         (one,) = run_json(lab, *mode, path).values()
         assert [step["lab_ms"] for step in one["steps"][-2:]] == [3000, 500]
+
+
+def test_a_machine_that_stands_still(lab: Natrig) -> None:
+    """Where nothing runs for a second, again and again, lab time does not run either."""
+    path = lab.scenarios / "seed" / "16-oracle-6-disco.yaml"
+    process = lab.start("run", "--quiet", path)
+    stops = 0
+    while process.poll() is None:
+        # Not waited for but what is tested: it runs a little, and stands still for long.
+        time.sleep(RUN_S)
+        stopped = soak.family(process.pid)
+        signal_all(stopped, signal.SIGSTOP)
+        time.sleep(STAND_S if stops < MAX_STOPS else 0)
+        stops += 1
+        # A child may have been made between the look and the stop.
+        signal_all({*stopped, *soak.family(process.pid)}, signal.SIGCONT)
+    output, errors = process.communicate()
+    assert process.returncode == 0, output + errors
+    assert stops > 2, "it was over before it could be stopped"
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to all that are still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 # --- same seed, same run ----------------------------------------------------------

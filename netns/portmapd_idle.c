@@ -4,9 +4,11 @@
  * not run: it either waits for something to do, with nothing in its sockets'
  * queues, or it is not done yet.
  */
-#include "netns/lab_own.h"
 #include "netns/portmapd_own.h"
 
+#include "netns/lab.h"
+
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,12 +51,24 @@ static bool sleeps(pid_t pid)
 	return after && after[1] == ' ' && after[2] == 'S';
 }
 
+/* select(), whose fifth argument is where its time-out is. */
+static bool is_select(unsigned long number)
+{
+#ifdef SYS_select
+	if (number == SYS_select)
+		return true;
+#endif
+	return number == SYS_pselect6;
+}
+
 /*
- * miniupnpd puts some answers off by milliseconds and waits for that in
- * select() as for anything else; so how long it means to wait is read from its
- * memory. Otherwise it waits for its next announcement, minutes away.
+ * True while it waits for a question. miniupnpd puts some answers off by
+ * milliseconds and waits for that in select() as for anything else; so how long
+ * it means to wait is read from its memory. Otherwise it waits for its next
+ * announcement, minutes away. Where the kernel does not let us look, that it
+ * sleeps must do.
  */
-static bool waits_shortly(pid_t pid)
+static bool waits_long(pid_t pid)
 {
 	unsigned long number, timeout_at;
 	struct timespec timeout;
@@ -63,45 +77,51 @@ static bool waits_shortly(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
 	if (!read_start(path, text, sizeof(text)))
-		return false;
-	/* Its wait may have ended since it was seen asleep. */
-	if (strncmp(text, "running", strlen("running")) == 0)
 		return true;
-	if (sscanf(text, "%lu %*s %*s %*s %*s %lx", &number, &timeout_at) != 2)
-		return false;
-	if (number != SYS_pselect6 || !timeout_at)
+	/* Or "running": its wait may have ended since it was seen asleep. */
+	if (sscanf(text, "%lu %*s %*s %*s %*s %lx", &number,
+		   &timeout_at) != 2 ||
+	    !is_select(number) || !timeout_at)
 		return false;
 	there.iov_base = (void *)timeout_at;
 	if (process_vm_readv(pid, &here, 1, &there, 1, 0) !=
 	    (ssize_t)sizeof(timeout))
-		return false;
-	return timeout.tv_sec < SHORTLY_S;
+		return true;
+	return timeout.tv_sec >= SHORTLY_S;
 }
 
+struct sockets {
+	bool ssdp, nat_pmp; /* open */
+	bool empty;	    /* nothing to be read in any */
+};
+
 /*
- * Nothing to be read in the sockets on which a daemon is asked: SSDP, NAT-PMP
- * and PCP, and its HTTP connections. Other sockets of the namespace are
- * somebody else's.
+ * The sockets on which a daemon is asked: SSDP, NAT-PMP and PCP, and its HTTP
+ * connections. Other sockets of the namespace are somebody else's.
  */
-static bool queues_empty(pid_t pid, const char *table, bool every_port)
+static struct sockets sockets_of(pid_t pid, const char *table, bool every_port)
 {
-	char path[64], line[512];
+	struct sockets s = {.empty = true};
 	unsigned port, received;
-	bool empty = true;
+	char path[64], line[512];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/net/%s", (int)pid, table);
 	f = fopen(path, "re");
 	if (!f)
-		return true;
-	while (empty && fgets(line, sizeof(line), f))
+		return s;
+	while (fgets(line, sizeof(line), f)) {
 		/* sl: local remote state tx_queue:rx_queue ... */
 		if (sscanf(line, "%*s %*x:%x %*s %*s %*x:%x", &port,
-			   &received) == 2 &&
-		    (every_port || port == 1900 || port == 5351))
-			empty = !received;
+			   &received) != 2)
+			continue;
+		s.ssdp |= port == SSDP_PORT;
+		s.nat_pmp |= port == NAT_PMP_PORT;
+		if (every_port || port == SSDP_PORT || port == NAT_PMP_PORT)
+			s.empty &= !received;
+	}
 	fclose(f);
-	return empty;
+	return s;
 }
 
 /*
@@ -120,19 +140,33 @@ static bool has_connections(pid_t pid)
 				 TCP_AT_REST;
 }
 
-bool lab_daemons_idle(const struct lab *lab)
+bool portmapd_idle(const struct portmapd *d)
 {
-	for (unsigned i = 0; i < lab->count; i++) {
-		const struct portmapd *d = lab->own->nodes[i].daemon;
+	if (d->pid < 0)
+		return true;
+	if (!sockets_of(d->pid, "udp", false).empty || !sleeps(d->pid) ||
+	    !waits_long(d->pid))
+		return false;
+	return !has_connections(d->pid) ||
+	       sockets_of(d->pid, "tcp", true).empty;
+}
 
-		if (!d || d->pid < 0)
-			continue;
-		if (!queues_empty(d->pid, "udp", false) ||
-		    !sleeps(d->pid) || waits_shortly(d->pid))
-			return false;
-		if (has_connections(d->pid) &&
-		    !queues_empty(d->pid, "tcp", true))
-			return false;
-	}
-	return true;
+/*
+ * It opens all its sockets before it first waits. To ask it would be surer in
+ * nothing, and it puts the answer off by 50 ms.
+ */
+int portmapd_ready(struct portmapd *d, bool *ready, struct err *err)
+{
+	int code = portmapd_check(d, err);
+	struct sockets open;
+
+	if (code)
+		return code;
+	*ready = sleeps(d->pid) && waits_long(d->pid);
+	if (!*ready)
+		return 0;
+	open = sockets_of(d->pid, "udp", false);
+	*ready = (open.ssdp || !(d->plan.protocols & LAB_PORTMAP_UPNP)) &&
+		 (open.nat_pmp || !(d->plan.protocols & PMP_OR_PCP));
+	return 0;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from helpers import DEAD, DIRECT, SOURCE, Natrig, wait_until
+from helpers import DEAD, DIRECT, SOURCE, Natrig, need, wait_until
 from natrig_orchestra.ladder import Journey, Node, Recording, Sighting, climb, draw
 from natrig_orchestra.pytest_plugin import find_natrig
 
@@ -384,6 +385,25 @@ def test_kept_results_can_be_compared_again(compare: Natrig) -> None:
         pytest.skip(ran.stderr)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert len(Page(compare.work / "page.html").ladders) >= 2
+
+
+def test_a_terminal_has_progress_and_colours(compare: Natrig) -> None:
+    """On a terminal one sees how far natrig is; reasons are told without it."""
+    need("script")
+    clients = "-c model -c no-such-client"
+    command = shlex.join(compare.command("compare", *clients.split(), compare.write(DIRECT)))
+    terminal = compare.work / "terminal"
+    ran = compare.run_command(
+        ["env", "TERM=xterm", "script", "--quiet", "--return", "-c", command, str(terminal)]
+    )
+    shown = terminal.read_bytes().decode()  # with its carriage returns
+    assert ran.returncode == 0, shown
+    assert "natrig compare: 1 of 2: model" in shown
+    assert re.search(r"\r\x1b\[K0 of 1 done, 1 running", shown)
+    assert "\x1b[33mnot compared" in shown
+    (reason,) = re.findall(r"could not run: (.*?)\x1b", shown)
+    assert "no-such-client" in reason
+    assert "done" not in reason
 
 
 # --- JUnit -------------------------------------------------------------------

@@ -9,6 +9,7 @@ and what does not is natrig's word, never this program's.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -16,8 +17,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
+import tty
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -163,23 +167,65 @@ class Stopper:
 
     def run(self, command: Sequence[str]) -> program.Run:
         """Run natrig to its end, or to the end that a signal brings."""
-        try:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-            )
-        except OSError as error:
-            raise NatrigError(f"{command[0]}: {error.strerror}") from error
-        self.child = child
-        if self.told:
-            child.send_signal(signal.SIGINT)
-        output, errors = child.communicate()
-        self.child = None
-        return program.Run(tuple(command), child.returncode, output, errors)
+        with heard_errors() as (errors, said):
+            try:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    errors="replace",
+                )
+            except OSError as error:
+                raise NatrigError(f"{command[0]}: {error.strerror}") from error
+            self.child = child
+            if self.told:
+                child.send_signal(signal.SIGINT)
+            output, _ = child.communicate()
+            self.child = None
+        return program.Run(
+            tuple(command), child.returncode, output, without_progress("".join(said))
+        )
+
+
+@contextmanager
+def heard_errors() -> Iterator[tuple[int, list[str]]]:
+    """Give a file to write standard error to, and what will have been written.
+
+    On a terminal natrig is given one as well, so that it shows its progress,
+    and what it shows is passed on.
+    """
+    terminal = sys.stderr.isatty()
+    reader, writer = os.openpty() if terminal else os.pipe()
+    said: list[str] = []
+    if terminal:
+        tty.setraw(writer)
+        size = fcntl.ioctl(sys.stderr.fileno(), termios.TIOCGWINSZ, bytes(8))
+        fcntl.ioctl(writer, termios.TIOCSWINSZ, size)
+
+    def listen() -> None:
+        """Read until nobody has the other end any more: of a pty, an error."""
+        with suppress(OSError):
+            while heard := os.read(reader, 65536):
+                said.append(heard.decode(errors="replace"))
+                if terminal:
+                    print(said[-1], end="", file=sys.stderr, flush=True)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield writer, said
+    finally:
+        os.close(writer)
+        listener.join(10)
+        os.close(reader)
+
+
+def without_progress(said: str) -> str:
+    """Leave out lines that were only there for a while."""
+    lines = (line.rpartition("\r\x1b[K")[2] for line in said.split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 class Session:
@@ -206,7 +252,8 @@ class Session:
     def columns(self) -> list[Column]:
         """Run the clients, or read the files."""
         columns = []
-        for number, source in enumerate(self.options.sources, 1):
+        options = self.options
+        for number, source in enumerate(options.sources, 1):
             if source.kind == "from":
                 columns.append(read_results(source.value))
                 continue
@@ -216,22 +263,18 @@ class Session:
                 column.interrupted = True
                 column.reason = "interrupted before it was its turn"
                 continue
-            self.progress(f"{number} of {len(self.options.sources)}: {source.value} ...")
+            if sys.stderr.isatty():
+                told = f"{number} of {len(options.sources)}: {source.value}"
+                print(f"natrig compare: {told}", file=sys.stderr)
             self.run_client(column, source, number)
-            self.progress("")
         name_columns(columns)
         return columns
-
-    def progress(self, text: str) -> None:
-        """Tell on a terminal what is going on."""
-        if sys.stderr.isatty():
-            print(f"\r\033[K{text[:79]}", end="", file=sys.stderr, flush=True)
 
     def run_client(self, column: Column, source: Source, number: int) -> None:
         """Run all scenarios with one client."""
         options = self.options
         keep = self.folder / folder_name(source.value, number)
-        command = [str(self.programs[source.natrig]), "run", "--json", "--quiet"]
+        command = [str(self.programs[source.natrig]), "run", "--json"]
         command += ["--client", source.value]
         if source.natrig:
             column.origin = f"{source.natrig} run --client {source.value}"

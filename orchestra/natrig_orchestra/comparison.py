@@ -29,6 +29,7 @@ SLACK_S = 2.0
 # The lines of a scenario's answer that are no step of it.
 STATEMENT = "order"
 VERDICT = "verdict"
+WHOLE = "the verdict as a whole"
 
 
 @dataclass
@@ -201,20 +202,29 @@ def make_rows(scenario: Scenario, columns: Sequence[Column]) -> Iterator[Row]:
     had a step more when it was saved is still laid beside today's.
     """
     rows: dict[tuple[str, str, int], Row] = {}
+    if not any(verdict and verdict.steps for verdict in scenario.verdicts):
+        yield Row(VERDICT, WHOLE, "", 0, missing_cells(VERDICT, scenario, columns))
     for number, verdict in enumerate(scenario.verdicts):
         seen: Counter[tuple[str, str]] = Counter()
         for kind, claim in claims(verdict):
             seen[kind, claim.text] += 1
             key = (kind, claim.text, seen[kind, claim.text])
             if key not in rows:
-                missing = [
-                    Cell(COULD_NOT_RUN, why=why_not(one, column))
-                    for one, column in zip(scenario.verdicts, columns)
-                ]
+                missing = missing_cells(kind, scenario, columns)
                 rows[key] = Row(kind, claim.text, claim.expect, claim.line, missing)
             rows[key].cells[number] = make_cell(kind, claim, verdict)
     order = {STATEMENT: 1, VERDICT: 2}
     yield from sorted(rows.values(), key=lambda row: order.get(row.kind, 0))
+
+
+def missing_cells(kind: str, scenario: Scenario, columns: Sequence[Column]) -> list[Cell]:
+    """Make a row's cells of those that have nothing to say of it."""
+    return [
+        Cell(HOLDS)
+        if kind == VERDICT and verdict and verdict.verdict == HOLDS
+        else Cell(COULD_NOT_RUN, why=why_not(verdict, column))
+        for verdict, column in zip(scenario.verdicts, columns)
+    ]
 
 
 def claims(verdict: Verdict | None) -> Iterator[tuple[str, Claim]]:
@@ -227,9 +237,7 @@ def claims(verdict: Verdict | None) -> Iterator[tuple[str, Claim]]:
             all_hold = all_hold and claim.holds
             yield (claim.verb or kind) if kind == "step" else kind, claim
     if verdict.verdict == FALLS_SHORT and all_hold:
-        yield VERDICT, Claim("the verdict as a whole", 0, False, why=whole_reason(verdict))
-    elif verdict.verdict == COULD_NOT_RUN and not verdict.steps:
-        yield VERDICT, Claim("the verdict as a whole", 0, False, why=verdict.error, done=False)
+        yield VERDICT, Claim(WHOLE, 0, False, why=whole_reason(verdict))
 
 
 def whole_reason(verdict: Verdict) -> str:

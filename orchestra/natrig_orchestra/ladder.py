@@ -115,8 +115,8 @@ class Journey:
 
     @property
     def colour(self) -> str:
-        """The class that has its colour."""
-        return KINDS.get(self.kind.removeprefix("relay "), "other")
+        """The class that has its colour; a kind that is guessed has its own too."""
+        return KINDS.get(self.kind.removeprefix("relay ").rstrip("?"), "other")
 
     @property
     def ends(self) -> str:

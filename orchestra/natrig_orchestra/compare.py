@@ -48,7 +48,8 @@ to the first reply.
                        what natrig run --json has said before, in place of a
                        client; with its recordings where they still are
       --natrig PROGRAM the natrig of the clients named after it
-      --slack SECONDS  first replies this far apart differ (default: 2)
+      --slack SECONDS  first replies this far apart differ (default: 5.5, a
+                       handshake's retry)
       --known FILE     differences that are known, and fail nothing
       --all-must-run   a client that cannot run is exit 3
   -j, --jobs N         labs at once, as natrig run has it

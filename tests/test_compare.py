@@ -63,20 +63,20 @@ def compare(lab: Natrig, launcher: Path) -> Natrig:
 
 
 @pytest.fixture(scope="session")
-def saved_before() -> dict[str, Mapping[str, Path]]:
+def saved_before() -> dict[str, Mapping[str, str]]:
     """Keep each user's results for all tests."""
     return {}
 
 
 @pytest.fixture
-def saved(compare: Natrig, saved_before: dict[str, Mapping[str, Path]]) -> Mapping[str, Path]:
+def saved(compare: Natrig, saved_before: dict[str, Mapping[str, str]]) -> Mapping[str, str]:
     """Give results with their recordings of one scenario in three worlds."""
     if compare.user not in saved_before:
         saved_before[compare.user] = save(compare)
     return saved_before[compare.user]
 
 
-def save(compare: Natrig) -> Mapping[str, Path]:
+def save(compare: Natrig) -> Mapping[str, str]:
     """Run the scenario in three worlds, and write down what came of it."""
     scenarios = []
     for name, nat in (("relay", "easy"), ("direct", "full-cone"), ("none", "udp-blocked")):
@@ -91,12 +91,17 @@ def save(compare: Natrig) -> Mapping[str, Path]:
     assert ran.returncode == 1, ran.stdout + ran.stderr
     one_by_one = json.loads(ran.stdout)["scenarios"]
     assert [one["verdict"] for one in one_by_one] == ["holds", "holds", "falls-short"]
-    return {
-        path.parent.name: compare.write(
-            json.dumps({"scenarios": [one]}), f"{path.parent.name}/results.json"
-        )
-        for path, one in zip(scenarios, one_by_one)
-    }
+    results = {}
+    for path, one in zip(scenarios, one_by_one):
+        name = path.parent.name
+        file = compare.write(json.dumps({"scenarios": [one]}), f"{name}/results.json")
+        results[name] = f"{name}={file}"
+    return results
+
+
+def path_of(result: str) -> Path:
+    """Give the file of a result that is NAME=FILE."""
+    return Path(result.partition("=")[2])
 
 
 def as_json(compare: Natrig, *arguments: object, status: int) -> dict[str, Any]:
@@ -170,9 +175,9 @@ def test_json_has_outcome_path_and_time(compare: Natrig) -> None:
     assert cells["never a -> c reaches c"]["outcome"] == "holds"
 
 
-def test_a_difference_of_path_is_told(compare: Natrig, saved: Mapping[str, Path]) -> None:
+def test_a_difference_of_path_is_told(compare: Natrig, saved: Mapping[str, str]) -> None:
     """Both hold, but by another way: exit 1, and only the later one differs."""
-    files = ("--from", saved["relay"], "--from", f"other={saved['direct']}")
+    files = ("--from", saved["relay"], "--from", f"other={path_of(saved['direct'])}")
     compared = as_json(compare, *files, status=1)
     assert [one["name"] for one in compared["clients"]] == ["relay", "other"]
     first, other = cells_of(compared, "relay"), cells_of(compared, "other")
@@ -190,7 +195,7 @@ def test_a_difference_of_path_is_told(compare: Natrig, saved: Mapping[str, Path]
     assert "netcheck c" not in ran.stdout
 
 
-def test_a_difference_of_outcome_is_told(compare: Natrig, saved: Mapping[str, Path]) -> None:
+def test_a_difference_of_outcome_is_told(compare: Natrig, saved: Mapping[str, str]) -> None:
     """One holds and one does not; a step that only one has is not compared."""
     compared = as_json(compare, "--from", saved["direct"], "--from", saved["none"], status=1)
     none = cells_of(compared, "none")
@@ -203,21 +208,21 @@ def test_a_difference_of_outcome_is_told(compare: Natrig, saved: Mapping[str, Pa
     assert "holds, where none falls short" in cells_of(turned, "direct")["ping a -> c"]["differs"]
 
 
-def test_falling_short_alike_is_no_difference(compare: Natrig, saved: Mapping[str, Path]) -> None:
+def test_falling_short_alike_is_no_difference(compare: Natrig, saved: Mapping[str, str]) -> None:
     """Both fall short: no difference, and exit 1 all the same."""
     compared = as_json(compare, "--from", saved["none"], "--from", saved["none"], status=1)
     assert compared["scenarios"][0]["state"] == "falls-short"
     assert not cells_of(compared, "none #2")["ping a -> c"]["differs"]
 
 
-def test_slack_is_for_times(compare: Natrig, saved: Mapping[str, Path]) -> None:
+def test_slack_is_for_times(compare: Natrig, saved: Mapping[str, str]) -> None:
     """First replies further apart than the slack differ."""
-    late = json.loads(saved["direct"].read_text())
+    late = json.loads(path_of(saved["direct"]).read_text())
     for step in late["scenarios"][0]["steps"]:
         if step["first_reply_ms"] is not None:
             step["first_reply_ms"] += 6000
     path = compare.write(json.dumps(late), "late.json")
-    files = ("--from", saved["direct"], "--from", path)
+    files = ("--from", saved["direct"], "--from", f"late={path}")
     cell = cells_of(as_json(compare, *files, status=1), "late")["ping c -> a"]
     assert re.fullmatch(
         r"first reply after 6\.\d\d s, where direct had it after 0\.\d\d s", cell["differs"][0]
@@ -240,7 +245,7 @@ KNOWN = """\
 
 @pytest.mark.parametrize("form", ["yaml", "json"])
 def test_known_differences_do_not_fail(
-    compare: Natrig, saved: Mapping[str, Path], form: str
+    compare: Natrig, saved: Mapping[str, str], form: str
 ) -> None:
     """What is on the list is shown with its reason; what is not used is told."""
     if form == "yaml":
@@ -271,7 +276,7 @@ def test_known_differences_do_not_fail(
     assert any("full-cone lets" in (out.text or "") for out in root.iter("system-out"))
 
 
-def test_known_is_of_its_client_only(compare: Natrig, saved: Mapping[str, Path]) -> None:
+def test_known_is_of_its_client_only(compare: Natrig, saved: Mapping[str, str]) -> None:
     """The same difference of another client fails as before."""
     entry = {"scenario": "way", "step": "*", "client": "another", "reason": "none"}
     known = compare.write(json.dumps([entry]), "known")
@@ -409,7 +414,7 @@ def test_a_terminal_has_progress_and_colours(compare: Natrig) -> None:
 # --- JUnit -------------------------------------------------------------------
 
 
-def test_junit_has_a_case_a_cell(compare: Natrig, saved: Mapping[str, Path]) -> None:
+def test_junit_has_a_case_a_cell(compare: Natrig, saved: Mapping[str, str]) -> None:
     """A suite a client, a case a cell; a difference is a failure."""
     files = ("--from", saved["relay"], "--from", saved["direct"], "--from", saved["none"])
     compared = as_json(compare, *files, "--junit", "junit.xml", status=1)
@@ -492,7 +497,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def page(compare: Natrig, saved: Mapping[str, Path]) -> Page:
+def page(compare: Natrig, saved: Mapping[str, str]) -> Page:
     """Give the page of three results, one of which falls short."""
     pytest.importorskip("jinja2", reason="python3-jinja2 is not installed")
     names = ("relay", "direct", "none")
@@ -511,7 +516,7 @@ def test_the_page_needs_nothing_else(page: Page) -> None:
     assert not re.search(r"url\(|@import|@font-face", style)
 
 
-def test_each_cell_has_its_panel(page: Page, compare: Natrig, saved: Mapping[str, Path]) -> None:
+def test_each_cell_has_its_panel(page: Page, compare: Natrig, saved: Mapping[str, str]) -> None:
     """Each cell of the matrix leads to what is behind it."""
     names = ("relay", "direct", "none")
     files = [part for name in names for part in ("--from", saved[name])]

@@ -353,7 +353,9 @@ def read_results(named: str) -> Column:
     told = clients.pop() if len(clients) == 1 else ""
     named_so = equals and str(path) != named
     stem = path.parent.name if path.stem == "results" and path.parent.name else path.stem
-    return Column(name if named_so else told or stem, f"from {path}", verdicts)
+    if named_so:
+        return Column(name, f"from {path}", verdicts)
+    return Column(told or stem, f"from {path}", verdicts, file=stem)
 
 
 def locate(recording: str, folder: Path) -> str:

@@ -41,6 +41,7 @@ class Column:
     origin: str
     verdicts: list[Verdict] = field(default_factory=list)
     reason: str = ""
+    file: str = ""
     interrupted: bool = False
 
 
@@ -150,7 +151,11 @@ class Comparison:
 
 
 def name_columns(columns: Sequence[Column]) -> None:
-    """Tell columns of one name apart: model, model #2."""
+    """Tell columns of one name apart: by their files, else model, model #2."""
+    times = Counter(column.name for column in columns)
+    for column in columns:
+        if times[column.name] > 1 and column.file not in ("", column.name):
+            column.name = f"{column.name} ({column.file})"
     seen: Counter[str] = Counter()
     for column in columns:
         seen[column.name] += 1

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from helpers import DEAD, DIRECT, SOURCE, Natrig, need, wait_until
+from helpers import DEAD, DIRECT, SOURCE, USERS, Natrig, need, wait_until
 from natrig_orchestra.ladder import Journey, Node, Recording, Sighting, climb, draw
 from natrig_orchestra.pytest_plugin import find_natrig
 
@@ -41,6 +41,10 @@ steps:
 order:
   - some a -> c leaves a
 """
+
+
+# What only reads results is the same for every user.
+one_user = pytest.mark.parametrize("natrig", USERS[-1:], indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +179,7 @@ def test_json_has_outcome_path_and_time(compare: Natrig) -> None:
     assert cells["never a -> c reaches c"]["outcome"] == "holds"
 
 
+@one_user
 def test_a_difference_of_path_is_told(compare: Natrig, saved: Mapping[str, str]) -> None:
     """Both hold, but by another way: exit 1, and only the later one differs."""
     files = ("--from", saved["relay"], "--from", f"other={path_of(saved['direct'])}")
@@ -195,6 +200,7 @@ def test_a_difference_of_path_is_told(compare: Natrig, saved: Mapping[str, str])
     assert "netcheck c" not in ran.stdout
 
 
+@one_user
 def test_a_difference_of_outcome_is_told(compare: Natrig, saved: Mapping[str, str]) -> None:
     """One holds and one does not; a step that only one has is not compared."""
     compared = as_json(compare, "--from", saved["direct"], "--from", saved["none"], status=1)
@@ -208,6 +214,7 @@ def test_a_difference_of_outcome_is_told(compare: Natrig, saved: Mapping[str, st
     assert "holds, where none falls short" in cells_of(turned, "direct")["ping a -> c"]["differs"]
 
 
+@one_user
 def test_falling_short_alike_is_no_difference(compare: Natrig, saved: Mapping[str, str]) -> None:
     """Both fall short: no difference, and exit 1 all the same."""
     compared = as_json(compare, "--from", saved["none"], "--from", saved["none"], status=1)
@@ -215,6 +222,7 @@ def test_falling_short_alike_is_no_difference(compare: Natrig, saved: Mapping[st
     assert not cells_of(compared, "none #2")["ping a -> c"]["differs"]
 
 
+@one_user
 def test_slack_is_for_times(compare: Natrig, saved: Mapping[str, str]) -> None:
     """First replies further apart than the slack differ."""
     late = json.loads(path_of(saved["direct"]).read_text())
@@ -243,6 +251,7 @@ KNOWN = """\
 """
 
 
+@one_user
 @pytest.mark.parametrize("form", ["yaml", "json"])
 def test_known_differences_do_not_fail(
     compare: Natrig, saved: Mapping[str, str], form: str
@@ -276,6 +285,7 @@ def test_known_differences_do_not_fail(
     assert any("full-cone lets" in (out.text or "") for out in root.iter("system-out"))
 
 
+@one_user
 def test_known_is_of_its_client_only(compare: Natrig, saved: Mapping[str, str]) -> None:
     """The same difference of another client fails as before."""
     entry = {"scenario": "way", "step": "*", "client": "another", "reason": "none"}
@@ -284,6 +294,7 @@ def test_known_is_of_its_client_only(compare: Natrig, saved: Mapping[str, str]) 
     as_json(compare, *files, "--known", known, status=1)
 
 
+@one_user
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -328,6 +339,7 @@ def test_a_missing_client_is_told(compare: Natrig) -> None:
     as_json(compare, "-c", "no-such-client", "-c", "no-such-client", scenario, status=3)
 
 
+@one_user
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -351,6 +363,7 @@ def test_usage_errors(compare: Natrig, arguments: tuple[str, ...], says: str) ->
     assert "Traceback" not in ran.stderr
 
 
+@one_user
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"scenarios": []}', '{"scenarios": [1]}', "\x00"]
 )
@@ -361,6 +374,25 @@ def test_what_is_no_result_is_refused(compare: Natrig, text: str) -> None:
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "odd.json" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@one_user
+def test_results_are_called_by_their_client(compare: Natrig, saved: Mapping[str, str]) -> None:
+    """Without a name it is the client's, with the file's where that is the same."""
+    results = json.loads(path_of(saved["relay"]).read_text())
+    files: list[str] = []
+    for number, client in enumerate(("model", "model", "tailscale@1", None)):
+        results["scenarios"][0]["client"] = client
+        name = f"night-{number}.json"
+        files += ["--from", str(compare.write(json.dumps(results), name))]
+    compared = as_json(compare, *files, *files[:2], status=0)
+    assert [one["name"] for one in compared["clients"]] == [
+        "model (night-0)",
+        "model (night-1)",
+        "tailscale@1",
+        "night-3",
+        "model (night-0) #2",
+    ]
 
 
 def test_each_client_has_its_natrig(compare: Natrig) -> None:
@@ -414,6 +446,7 @@ def test_a_terminal_has_progress_and_colours(compare: Natrig) -> None:
 # --- JUnit -------------------------------------------------------------------
 
 
+@one_user
 def test_junit_has_a_case_a_cell(compare: Natrig, saved: Mapping[str, str]) -> None:
     """A suite a client, a case a cell; a difference is a failure."""
     files = ("--from", saved["relay"], "--from", saved["direct"], "--from", saved["none"])
@@ -507,6 +540,7 @@ def page(compare: Natrig, saved: Mapping[str, str]) -> Page:
     return Page(compare.work / "page.html")
 
 
+@one_user
 def test_the_page_needs_nothing_else(page: Page) -> None:
     """Nothing is fetched: no address, no import, no font."""
     assert page.outside == []
@@ -516,6 +550,7 @@ def test_the_page_needs_nothing_else(page: Page) -> None:
     assert not re.search(r"url\(|@import|@font-face", style)
 
 
+@one_user
 def test_each_cell_has_its_panel(page: Page, compare: Natrig, saved: Mapping[str, str]) -> None:
     """Each cell of the matrix leads to what is behind it."""
     names = ("relay", "direct", "none")
@@ -534,11 +569,33 @@ def test_each_cell_has_its_panel(page: Page, compare: Natrig, saved: Mapping[str
                 assert line in panel
 
 
+@one_user
+def test_words_of_others_are_only_words(compare: Natrig, saved: Mapping[str, str]) -> None:
+    """A title, a reason and a name with markup in them do not become any."""
+    pytest.importorskip("jinja2", reason="python3-jinja2 is not installed")
+    odd = "</style></script><script>odd()</script>&amp;"
+    results = json.loads(path_of(saved["none"]).read_text())
+    results["scenarios"][0]["title"] = odd
+    for step in results["scenarios"][0]["steps"]:
+        step["why"] = step["got"] = odd
+    file = compare.write(json.dumps(results), "odd.json")
+    clients = ("--from", f"{odd}={file}", "--from", saved["direct"])
+    ran = compare.run("compare", *clients, "--html", "page.html", "--junit", "junit.xml")
+    assert ran.returncode == 1, ran.stderr
+    page = Page(compare.work / "page.html")
+    assert page.text.count("<script>") == page.text.count("</script>") == 1
+    assert odd in page.panels["s1r1c1"]
+    suite = ET.parse(compare.work / "junit.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert suite.get("name") == odd
+
+
 def rungs(ladder: ET.Element, kind: str) -> list[ET.Element]:
     """Give the rungs of a ladder that are of a class."""
     return [one for one in ladder.iter("g") if kind in str(one.get("class")).split()]
 
 
+@one_user
 def test_ladders_show_the_dead_with_their_reason(page: Page) -> None:
     """A packet that died has a cross, and its reason in words."""
     (ladder,) = (
@@ -560,6 +617,7 @@ def test_ladders_show_the_dead_with_their_reason(page: Page) -> None:
     assert [one for one in ladder.iter("rect") if one.get("class") == "evidence"]
 
 
+@one_user
 def test_ladders_are_cut_by_steps(page: Page) -> None:
     """The start has the STUN, the ping has the payload, and not the reverse."""
     by_title = {str(one.findtext("title")): one for one in page.ladders}
@@ -571,6 +629,7 @@ def test_ladders_are_cut_by_steps(page: Page) -> None:
         assert float(str(ladder.get("height"))) > 80
 
 
+@one_user
 def test_the_page_says_which_package_is_missing(compare: Natrig) -> None:
     """Without Jinja2 nothing runs, and the package is named."""
     hidden = compare.work / "hidden"

@@ -19,7 +19,10 @@ from typing import Any
 import pytest
 
 from helpers import DEAD, DIRECT, SOURCE, USERS, Natrig, need, wait_until
+from natrig_orchestra.comparison import Column
+from natrig_orchestra.comparison import compare as compare_columns
 from natrig_orchestra.ladder import Journey, Node, Recording, Sighting, climb, draw
+from natrig_orchestra.program import Verdict
 from natrig_orchestra.pytest_plugin import find_natrig
 
 # A reaches C in one of three ways, by what stands in for NAT: over the relay,
@@ -682,6 +685,32 @@ def test_an_interrupt_ends_with_what_there_is(compare: Natrig) -> None:
         "could-not-run"
     ] * len(one["rows"])
     assert not [pid for pid in natrig if Path(f"/proc/{pid}").exists()]
+
+
+# --- which is which ----------------------------------------------------------
+
+
+def test_scenarios_of_one_name_are_told_apart() -> None:
+    """The same file is found by the end of its path, the longest first."""
+
+    def column(*files: str) -> Column:
+        return Column("x", "", [Verdict(file, file[:4], "holds") for file in files])
+
+    left = column("seed/01.yaml", "field/02.yaml")
+    right = column("/ci/field/01.yaml", "/ci/field/02.yaml", "/ci/seed/01.yaml", "02.yaml")
+    found = compare_columns([left, right], []).scenarios
+    assert [[one and one.file for one in scenario.verdicts] for scenario in found] == [
+        ["seed/01.yaml", "/ci/seed/01.yaml"],
+        ["field/02.yaml", "/ci/field/02.yaml"],
+        [None, "/ci/field/01.yaml"],
+        [None, "02.yaml"],
+    ]
+    (found,) = compare_columns([column("seed/01.yaml"), column("seed.yaml")], []).scenarios[:1]
+    assert found.verdicts[1] is None
+    moved = [Column("x", "", [Verdict(file, "same", "holds")]) for file in ("a/x", "b/x")]
+    assert len(compare_columns(moved, []).scenarios) == 1
+    other = [Column("x", "", [Verdict(file, file, "holds")]) for file in ("a/x", "b/x")]
+    assert len(compare_columns(other, []).scenarios) == 2
 
 
 # --- ladders -----------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import PurePath
 
 from natrig_orchestra.known import Known
@@ -167,15 +168,12 @@ def compare(columns: list[Column], known: Sequence[Known], slack_s: float = SLAC
     """Lay the columns side by side and mark what differs."""
     scenarios: list[Scenario] = []
     for number, column in enumerate(columns):
-        free = list(scenarios)
-        for verdict in column.verdicts:
-            found = find_scenario(free, verdict.file)
-            if found:
-                free.remove(found)
-            else:
-                found = Scenario(verdict.file, verdict.title, [None] * len(columns))
-                scenarios.append(found)
-            found.verdicts[number] = verdict
+        homes = find_homes(scenarios, column.verdicts)
+        for verdict, home in zip(column.verdicts, homes):
+            if not home:
+                home = Scenario(verdict.file, verdict.title, [None] * len(columns))
+                scenarios.append(home)
+            home.verdicts[number] = verdict
     used: set[Known] = set()
     for scenario in scenarios:
         scenario.rows = list(make_rows(scenario, columns))
@@ -185,20 +183,32 @@ def compare(columns: list[Column], known: Sequence[Known], slack_s: float = SLAC
     return Comparison(columns, scenarios, slack_s, [one for one in known if one not in used])
 
 
-def find_scenario(scenarios: Sequence[Scenario], file: str) -> Scenario | None:
-    """Find the same file; results from elsewhere may be in other folders."""
+def find_homes(scenarios: Sequence[Scenario], verdicts: Sequence[Verdict]) -> list[Scenario | None]:
+    """Find the scenario that each verdict is of, where there is one already.
 
-    def common(other: str) -> int:
-        pairs = zip(reversed(PurePath(other).parts), reversed(PurePath(file).parts))
-        count = 0
-        for one, two in pairs:
-            if one != two:
-                break
-            count += 1
-        return count
+    Results from elsewhere may be in other folders: those belong together whose
+    paths have the longest end in common; where that is but the file's name, the
+    title must be the same.
+    """
+    pairs = [
+        (common_end(one.file, verdict.file), -there, -here)
+        for there, one in enumerate(scenarios)
+        for here, verdict in enumerate(verdicts)
+        if one.title == verdict.title or common_end(one.file, verdict.file) > 1
+    ]
+    homes: list[Scenario | None] = [None] * len(verdicts)
+    taken: set[int] = set()
+    for common, there, here in sorted(pairs, reverse=True):
+        if common and homes[-here] is None and -there not in taken:
+            homes[-here] = scenarios[-there]
+            taken.add(-there)
+    return homes
 
-    best = max(scenarios, key=lambda one: common(one.file), default=None)
-    return best if best and common(best.file) else None
+
+def common_end(one: str, other: str) -> int:
+    """Count the parts at the end that two paths have in common."""
+    pairs = zip(reversed(PurePath(one).parts), reversed(PurePath(other).parts))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def make_rows(scenario: Scenario, columns: Sequence[Column]) -> Iterator[Row]:

@@ -3,6 +3,8 @@
 #include "harness/commands.h"
 #include "harness/report.h"
 #include "harness/result.h"
+#include "harness/run.h"
+#include "harness/show_json.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -194,6 +196,9 @@ static const char show_help[] =
 	"Shows the journeys in a recording as a ladder: who sent what to whom,\n"
 	"by which way, and where and why it died.\n"
 	"\n"
+	"      --json           one JSON object on standard output: title, nodes,\n"
+	"                       vantages, and journeys with their sightings;\n"
+	"                       times in seconds after the first frame\n"
 	"      --scenario FILE  who is who, for a recording from elsewhere\n"
 	"      --width N        columns (default: the terminal's, or 80)\n"
 	"  -h, --help           this\n"
@@ -242,8 +247,30 @@ static int get_cast(const struct recording *rec, const char *scenario_file,
 	return ret;
 }
 
-static int show(const char *path, const char *scenario_file, unsigned columns,
-		struct err *err)
+static int print_json(const struct journeys *j, struct err *err)
+{
+	json_t *all = show_to_json(j);
+	int ret;
+
+	if (!all)
+		return err_set(err, ENOMEM, "no memory for so many journeys");
+	/* Microseconds of some hours. */
+	ret = json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	json_decref(all);
+	putchar('\n');
+	if (ret || fflush(stdout))
+		return err_set(err, EIO, "cannot write the JSON: %s",
+			       strerror(errno));
+	return 0;
+}
+
+struct show_options {
+	const char *scenario_file;
+	unsigned columns;
+	bool json;
+};
+
+static int show(const char *path, const struct show_options *o, struct err *err)
 {
 	struct recording *rec = NULL;
 	struct journeys *journeys = NULL;
@@ -251,11 +278,13 @@ static int show(const char *path, const char *scenario_file, unsigned columns,
 	int ret = recording_read(path, &rec, err);
 
 	if (!ret)
-		ret = get_cast(rec, scenario_file, &cast, err);
+		ret = get_cast(rec, o->scenario_file, &cast, err);
 	if (!ret)
 		ret = journeys_new(rec, cast, &journeys, err);
-	if (!ret)
-		ret = journeys_print_ladder(journeys, columns,
+	if (!ret && o->json)
+		ret = print_json(journeys, err);
+	else if (!ret)
+		ret = journeys_print_ladder(journeys, o->columns,
 					    want_colour(stdout), stdout);
 	journeys_free(journeys);
 	recording_free(rec);
@@ -266,22 +295,24 @@ static int show(const char *path, const char *scenario_file, unsigned columns,
 int cmd_show(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{"json", no_argument, NULL, 'J'},
 		{"scenario", required_argument, NULL, 'S'},
 		{"width", required_argument, NULL, 'W'},
 		{"help", no_argument, NULL, 'h'},
 		{0}};
-	const char *scenario_file = NULL;
-	unsigned columns = columns_of(stdout);
+	struct show_options o = {.columns = columns_of(stdout)};
 	struct err err = {0};
 	int c;
 
 	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (c == 'h')
 			return print_help(show_help);
-		if (c == 'S')
-			scenario_file = optarg;
+		if (c == 'J')
+			o.json = true;
+		else if (c == 'S')
+			o.scenario_file = optarg;
 		else if (c == 'W' && atoi(optarg) >= 40)
-			columns = (unsigned)atoi(optarg);
+			o.columns = (unsigned)atoi(optarg);
 		else if (c == 'W')
 			return usage_error("show", "--width wants 40 or more");
 		else
@@ -289,7 +320,9 @@ int cmd_show(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return usage_error("show", "wants one recording");
-	if (show(argv[optind], scenario_file, columns ? columns : 80, &err) < 0) {
+	if (!o.columns)
+		o.columns = 80;
+	if (show(argv[optind], &o, &err) < 0) {
 		print_err(&err);
 		return EXIT_USAGE;
 	}

@@ -304,6 +304,19 @@ static void judge_silence(const struct window *w, const struct step *step,
 			 w->journeys->cast->nodes[step->y].name);
 }
 
+static void place(const struct window *w, struct step_outcome *o)
+{
+	const struct recording *rec = w->journeys->recording;
+	uint64_t first_ns = rec->frame_count ? rec->frames[0].time_ns : 0;
+
+	/* A step that was not reached bears no times. */
+	o->placed = first_ns && o->to_us;
+	if (!o->placed)
+		return;
+	o->started_s = (double)(int64_t)(w->from_ns - first_ns) / 1e9;
+	o->ended_s = (double)(int64_t)(w->to_ns - first_ns) / 1e9;
+}
+
 void evidence_for_steps(const struct scenario *s, const struct clock *clock,
 			const struct journeys *j, struct step_outcome *outcomes)
 {
@@ -316,6 +329,7 @@ void evidence_for_steps(const struct scenario *s, const struct clock *clock,
 				   clock_record_ns(clock, o->replied_us),
 				   o->carrier == CARRIER_TOLD};
 
+		place(&w, o);
 		if (step->verb != STEP_PING || !o->done)
 			continue;
 		if (o->carrier == CARRIER_KNOWN)

@@ -9,8 +9,9 @@
 
 #include "harness/steps.h"
 
-/* Fills why and frames of each ping's outcome; clears holds where the
- * recording says otherwise. CLOCK is the lab's, to place steps in time. */
+/* Says where in the recording each step is; fills why and frames of each
+ * ping's outcome; clears holds where the recording says otherwise. CLOCK is
+ * the lab's, to place steps in time. */
 void evidence_for_steps(const struct scenario *s, const struct clock *clock,
 			const struct journeys *j, struct step_outcome *outcomes);
 

@@ -21,6 +21,7 @@ libharness_a_SOURCES = \
 	harness/report.h harness/report_formats.c harness/report_text.c \
 	harness/result.c harness/result.h \
 	harness/run.c harness/run.h \
+	harness/show_json.c harness/show_json.h \
 	harness/steps.c harness/steps.h \
 	harness/rng.c harness/rng.h \
 	harness/nearest.c harness/nearest.h \

@@ -5,6 +5,7 @@
 #include "harness/nearest.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ struct command {
 	const char *summary;
 };
 
-/* One more verb: one more row, and its cmd_ function. */
+/* One more verb: one more row, and its cmd_ function; without one it is the
+ * program natrig-VERB. */
 static const struct command commands[] = {
 	{"run", cmd_run, "run scenarios and give their verdicts"},
 	{"verify", cmd_verify, "check order statements against a recording"},
@@ -29,6 +31,7 @@ static const struct command commands[] = {
 	{"lab", cmd_lab, "draw a scenario's lab"},
 	{"client", cmd_client, "list, check and install real clients"},
 	{"doctor", cmd_doctor, "say what this machine can run"},
+	{"compare", NULL, "compare clients and versions, scenario by scenario"},
 	{"bench", cmd_bench, "measure natrig itself"},
 	{0}};
 
@@ -55,17 +58,41 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-/* natrig-VERB, as git finds its subcommands; returns only if there is none. */
+/*
+ * natrig-VERB, as git finds its subcommands: beside this program (in a build
+ * tree), among its own, in PATH. It finds this natrig in $NATRIG. Returns only
+ * if there is none.
+ */
 static void exec_external(char **argv)
 {
-	char name[256], path[4096];
+	char name[64], self[PATH_MAX], path[PATH_MAX + sizeof(name)];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
 
-	snprintf(name, sizeof(name), "natrig-%s", argv[0]);
-	if (strchr(name, '/'))
+	if (strlen(argv[0]) >= sizeof(name) - strlen("natrig-") ||
+	    strchr(argv[0], '/'))
 		return;
+	snprintf(name, sizeof(name), "natrig-%s", argv[0]);
+	if (len > 0) {
+		self[len] = '\0';
+		setenv("NATRIG", self, 1);
+		slash = strrchr(self, '/');
+		snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self),
+			 self, name);
+		execv(path, argv);
+	}
 	snprintf(path, sizeof(path), "%s/%s", NATRIG_LIBEXECDIR, name);
 	execv(path, argv);
 	execvp(name, argv);
+}
+
+static int missing_program(const char *verb)
+{
+	fprintf(stderr, "natrig %s is the program natrig-%s, which is neither "
+		"beside natrig nor in\n%s nor in PATH: it is built and "
+		"installed where configure finds Python\n",
+		verb, verb, NATRIG_LIBEXECDIR);
+	return EXIT_CANNOT_RUN;
 }
 
 static int unknown_verb(const char *name)
@@ -104,8 +131,8 @@ int main(int argc, char **argv)
 		return EXIT_HOLDS;
 	}
 	command = find_command(argv[1]);
-	if (command)
+	if (command && command->fn)
 		return command->fn(argc - 1, argv + 1);
 	exec_external(argv + 1);
-	return unknown_verb(argv[1]);
+	return command ? missing_program(argv[1]) : unknown_verb(argv[1]);
 }

@@ -29,6 +29,11 @@ static json_t *path_to_json(const struct step_outcome *o)
 	return json_string(o->path == CLIENT_PATH_DIRECT ? "direct" : "relay");
 }
 
+static json_t *place_to_json(const struct step_outcome *o, double at_s)
+{
+	return o->placed ? json_real(round(at_s * 1e6) / 1e6) : json_null();
+}
+
 static json_t *step_to_json(const struct step *step,
 			    const struct step_outcome *o)
 {
@@ -37,7 +42,7 @@ static json_t *step_to_json(const struct step *step,
 
 	return json_pack(
 		"{s:s, s:s, s:i, s:i, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o, "
-		"s:o}",
+		"s:o, s:o, s:o}",
 		"verb", step_verb_name(step->verb), "text", step->text, "line",
 		(int)step->at.line, "column", (int)step->at.column, "expect",
 		text_or_null(o->expect), "got", text_or_null(o->got), "done",
@@ -46,8 +51,10 @@ static json_t *step_to_json(const struct step *step,
 		replied ? rounded_ms((double)o->first_reply_us / 1000) :
 			  json_null(),
 		"lab_ms",
-		rounded_ms((double)(o->ended_us - o->started_us) / 1000), "why",
-		text_or_null(o->why), "frames",
+		rounded_ms((double)(o->ended_us - o->started_us) / 1000),
+		"started_s", place_to_json(o, o->started_s), "ended_s",
+		place_to_json(o, o->ended_s), "why", text_or_null(o->why),
+		"frames",
 		frames_to_json(o->frames, o->frame_count));
 }
 

@@ -5,11 +5,17 @@
  *
  * {"file","title","source","client","verdict":"holds|falls-short|could-not-run","interrupted",
  *  "error","steps":[{"verb","text","line","expect","got","holds","done","path",
- *  "first_reply_ms","lab_ms","why","frames":[...]}],
+ *  "first_reply_ms","lab_ms","started_s","ended_s","why","frames":[...]}],
  *  "order":[{"statement","line","column","holds","why","frames":[...]}],
  *  "lab":{"up_ms","recorder_up_ms","down_ms","wall_ms","lab_s","skipped",
  *  "received","recorded","dropped"},"recording",
  *  "certificate":[...] as in certify.h, where it was asked for}
+ *
+ * started_s and ended_s place a step in the recording: seconds after its first
+ * frame, as `natrig show` counts them, so that a step's packets are those from
+ * its started_s up to the next one's. A step that began before anything was
+ * recorded has a negative one; null where there is no recording or the step
+ * was not reached.
  */
 #ifndef NATRIG_HARNESS_RESULT_H
 #define NATRIG_HARNESS_RESULT_H

@@ -28,6 +28,8 @@ struct step_outcome {
 	uint8_t carrier_hash[16]; /* of the packet that carried that reply */
 	uint64_t sent_us, replied_us; /* lab time; of real clients */
 	/* filled in from the recording */
+	bool placed; /* these two are known: after the recording's first frame */
+	double started_s, ended_s;
 	char why[1024];
 	unsigned frames[OUTCOME_MAX_FRAMES];
 	unsigned frame_count;

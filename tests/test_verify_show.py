@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from helpers import DIRECT, Natrig
+from helpers import DEAD, DIRECT, Natrig
 
 VERBS = ("verify", "show")
 CRASH = re.compile(r"AddressSanitizer|runtime error|LeakSanitizer|Assertion|core dumped", re.I)
@@ -141,6 +143,99 @@ def test_flipped_bits_do_not_crash(lab: Natrig, recording: bytes, verb: str) -> 
         assert (status == 2) == bool(said.strip())
 
 
+def show_json(natrig: Natrig, *arguments: object) -> dict[str, Any]:
+    """Let `natrig show --json` read a recording."""
+    ran = natrig.run("show", "--json", *arguments)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(ran.stdout.splitlines()) == 1
+    return json.loads(ran.stdout)
+
+
+def test_show_json_tells_each_journey(lab: Natrig) -> None:
+    """The JSON has what the ladder has: the way, the end and its reason."""
+    ran = lab.run("run", "--json", "--keep", "kept", lab.write(DEAD))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    shown = show_json(lab, "kept/scenario.pcapng")
+    ladder = lab.run("show", "--width", 40, "kept/scenario.pcapng").stdout
+    assert shown["title"] == "nothing gets through where the relay is blocked and UDP is too"
+    nodes = {node["name"]: node for node in shown["nodes"]}
+    assert nodes["a"] == {"name": "a", "kind": "host", "behind": "home-a", "ips": ["192.168.1.2"]}
+    assert (nodes["edge-c"]["kind"], nodes["edge-c"]["behind"]) == ("router", None)
+    assert nodes["relay"]["kind"] == "server"
+    vantages = {vantage["name"] for vantage in shown["vantages"]}
+    assert {"a.eth0", "home-a.lan", "home-a.wan"} <= vantages
+    for journey in shown["journeys"]:
+        seen = journey["sightings"]
+        assert {one["vantage"] for one in seen} <= vantages
+        assert {one["node"] for one in seen} <= nodes.keys()
+        assert 0 <= journey["first_s"] <= journey["last_s"]
+        assert journey["first_s"] == min(one["time_s"] for one in seen)
+        assert not (journey["arrived"] and journey["reason"])
+    # The list for people begins each journey with its first frame.
+    told = [int(line.split()[0]) for line in ladder.splitlines() if re.match(r" *\d+ +\d+\.", line)]
+    assert told == [journey["sightings"][0]["frame"] for journey in shown["journeys"]]
+    dead = [
+        one
+        for one in shown["journeys"]
+        if (one["kind"], one["from"], one["to"]) == ("disco.ping", "a", "c")
+    ]
+    assert dead
+    for one in dead:
+        assert not one["arrived"]
+        assert one["died_at"] or one["on_internet"]
+        assert one["reason"]
+        assert one["reason"] in one["sentence"]
+
+
+def test_show_json_places_the_steps(lab: Natrig) -> None:
+    """The steps' times of a run are the times of the recording's packets."""
+    ran = lab.run("run", "--json", "--keep", "kept", lab.write(DEAD))
+    steps = json.loads(ran.stdout)["scenarios"][0]["steps"]
+    shown = show_json(lab, "kept/scenario.pcapng")
+    for before, after in zip(steps, steps[1:]):
+        assert before["started_s"] <= before["ended_s"] <= after["started_s"]
+    ping = steps[-1]
+    assert ping["verb"] == "ping"
+    assert 11.9 < ping["ended_s"] - ping["started_s"] < 12.5
+    frames = {
+        one["frame"]: one["time_s"] for journey in shown["journeys"] for one in journey["sightings"]
+    }
+    assert ping["frames"]
+    for frame in ping["frames"]:
+        assert ping["started_s"] <= frames[frame] <= ping["ended_s"]
+    # Of what a sends to c nothing is older than the start of its pings.
+    first = min(
+        journey["first_s"]
+        for journey in shown["journeys"]
+        if (journey["from"], journey["to"], journey["kind"]) == ("a", "c", "disco.ping")
+    )
+    assert first >= ping["started_s"]
+
+
+def test_show_json_of_a_name_that_is_no_text(natrig: Natrig) -> None:
+    """A recording whose interface is named in no UTF-8 is still JSON."""
+    name = b"a\xff\xfe.eth0\0"  # padded to four bytes
+    name += bytes(-len(name) % 4)
+    option = struct.pack("<HH", 2, 9) + name[:12] + struct.pack("<HH", 0, 0)
+    length = 20 + len(option)
+    interface = struct.pack("<IIHHI", 1, length, 101, 0, 0) + option + struct.pack("<I", length)
+    packet = udp_packet(b"hello!!!")
+    length = 32 + len(packet)
+    enhanced = struct.pack("<IIIIIII", 6, length, 0, 0, 1, len(packet), len(packet))
+    path = natrig.work / "odd.pcapng"
+    path.write_bytes(
+        struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+        + interface
+        + enhanced
+        + packet
+        + struct.pack("<I", length)
+    )
+    path.chmod(0o644)
+    shown = show_json(natrig, path)
+    assert shown["vantages"] == [{"name": "a??.eth0", "node": "a??", "interface": "eth0"}]
+    assert len(shown["journeys"]) == 1
+
+
 def test_show_reads_what_others_recorded(natrig: Natrig) -> None:
     """A classic pcap file without any of natrig's own marks is shown."""
     path = natrig.work / "other.pcap"
@@ -184,3 +279,4 @@ def test_data_of_other_programs_is_read(natrig: Natrig) -> None:
         copy.chmod(0o644)
         ran = natrig.run("show", copy)
         assert (ran.returncode, ran.stderr) == (0, ""), path.name
+        assert show_json(natrig, copy)["journeys"], path.name

@@ -40,6 +40,11 @@ class Claim:
     why: str = ""
     path: str = ""
     frames: tuple[int, ...] = ()
+    verb: str = ""
+    done: bool = True
+    first_reply_s: float | None = None
+    started_s: float | None = None
+    ended_s: float | None = None
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Claim:
@@ -54,6 +59,11 @@ class Claim:
             why="\n".join(dict.fromkeys(as_text(part) for part in why if part)),
             path=as_text(entry.get("path")),
             frames=tuple(entry.get("frames") or ()),
+            verb=as_text(entry.get("verb")),
+            done=entry.get("done") is not False,
+            first_reply_s=as_seconds(entry.get("first_reply_ms"), 1000),
+            started_s=as_seconds(entry.get("started_s")),
+            ended_s=as_seconds(entry.get("ended_s")),
         )
 
 
@@ -68,6 +78,9 @@ class Verdict:
     order: tuple[Claim, ...] = ()
     lab: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    client: str = ""
+    recording: str = ""
+    interrupted: bool = False
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Verdict:
@@ -80,6 +93,9 @@ class Verdict:
             order=tuple(Claim.from_json(line) for line in entry.get("order") or ()),
             lab=entry.get("lab") or {},
             error=as_text(entry.get("error")),
+            client=as_text(entry.get("client")),
+            recording=as_text(entry.get("recording")),
+            interrupted=entry.get("interrupted") is True,
         )
 
 
@@ -95,12 +111,22 @@ class Run:
     def verdicts(self) -> list[Verdict]:
         """Read the output of `natrig run --json`."""
         try:
-            return [Verdict.from_json(one) for one in json.loads(self.output)["scenarios"]]
+            return verdicts_of(self.output)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NatrigError(
                 f"{' '.join(self.command)}: exit {self.status}, and no verdict "
                 f"in its JSON ({error}):\n{self.output[:2000]}\n{self.errors}"
             ) from error
+
+
+def verdicts_of(text: str) -> list[Verdict]:
+    """Read the JSON of `natrig run --json`; what it raises says why not."""
+    return [Verdict.from_json(one) for one in json.loads(text)["scenarios"]]
+
+
+def as_seconds(value: Any, parts: int = 1) -> float | None:
+    """Read a time in PARTS of a second; None where there is none."""
+    return value / parts if isinstance(value, (int, float)) else None
 
 
 def as_text(value: Any) -> str:

@@ -43,7 +43,8 @@ natrig_SOURCES = harness/main.c \
 	harness/cmd_run.c harness/cmd_files.c harness/cmd_inside.c \
 	harness/cmd_doctor.c harness/cmd_probe.c \
 	harness/cmd_lab.c harness/cmd_nat.c \
-	harness/bench.c harness/bench.h harness/bench_lab.c harness/bench_run.c
+	harness/bench.c harness/bench.h harness/bench_lab.c \
+	harness/bench_nat.c harness/bench_run.c
 natrig_LDADD = $(harness_libs) -lm
 
 # The servers, what they stand on, and UPnP.

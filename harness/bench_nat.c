@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * natrig bench nat: what forwarding costs, the kernel's NAT and our engine
+ * side by side, in a lab of two hosts with a router between.
+ *
+ * Packets a second: one process on one core sends, forwards and receives, in
+ * turns, so that nothing is lost and all of it counts. Latency: one packet at
+ * a time from a process that waits for it, as a real client's; the engine is
+ * woken from its sleep for each, on the same core. Both also without a router,
+ * which is what sending and receiving cost themselves.
+ */
+#include "harness/bench.h"
+#include "harness/commands.h"
+#include "harness/pool.h"
+#include "netns/lab.h"
+#include "netns/sandbox.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	AT_ONCE = 64,	    /* packets sent before any is forwarded */
+	PACKET_BYTES = 100, /* the IPv4 packet */
+	PAYLOAD_BYTES = PACKET_BYTES - 28,
+	PORT = 9,
+	RUN_US = 200000,
+	PINGS = 2000,
+	LOST_US = 1000000,
+	WHY_BYTES = 512
+};
+
+enum { ROUTER, INSIDE, SERVER, OUTSIDE, NODES };
+
+struct way {
+	const char *key, *what;
+	unsigned from;	   /* node that sends to the server */
+	bool force_engine; /* of the router */
+	double packets_s, latency_us; /* medians */
+};
+
+/* What a way shares with the sandbox that measures it. */
+struct nat_bench {
+	const struct way *way;
+	unsigned runs;
+	double *packets_s;  /* shared memory, one a run */
+	double *latency_us; /* shared memory, PINGS */
+	char *why;	    /* shared memory, WHY_BYTES */
+};
+
+/* Its sockets in the lab. */
+struct path {
+	struct lab *lab;
+	struct clock clock;
+	int from_fd, to_fd;
+	struct mmsghdr out[AT_ONCE], in[AT_ONCE];
+	struct iovec data[AT_ONCE];
+	uint8_t bytes[AT_ONCE][PAYLOAD_BYTES];
+};
+
+static int make_lab(const struct way *way, struct lab **lab, struct err *err)
+{
+	struct lab_plan_node nodes[NODES] = {
+		[ROUTER] = {"router", LAB_ROUTER, -1,
+			    nat_preset_find("easy")->nat, 0,
+			    way->force_engine},
+		[INSIDE] = {"inside", LAB_HOST, ROUTER, {0}, 0, false},
+		[SERVER] = {"server", LAB_SERVER, -1, {0}, 0, false},
+		[OUTSIDE] = {"outside", LAB_HOST, -1, {0}, 0, false},
+	};
+	struct lab_plan plan = {nodes, NODES};
+
+	return lab_new(&plan, lab, err);
+}
+
+static int open_socket(struct lab *lab, unsigned node, struct err *err)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_port = htons(PORT)};
+	int fd, ret = lab_enter(lab, &lab->nodes[node], err);
+
+	if (ret)
+		return ret;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)))
+		ret = err_set(err, errno, "cannot open a socket: %s",
+			      strerror(errno));
+	lab_leave(lab);
+	return ret ? ret : fd;
+}
+
+static int open_path(struct path *p, const struct way *way, struct err *err)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(PORT)};
+	uint32_t ip = p->lab->nodes[SERVER].ifaces[0].ip;
+
+	clock_start(&p->clock);
+	p->from_fd = open_socket(p->lab, way->from, err);
+	if (p->from_fd < 0)
+		return p->from_fd;
+	p->to_fd = open_socket(p->lab, SERVER, err);
+	if (p->to_fd < 0)
+		return p->to_fd;
+	to.sin_addr.s_addr = htonl(ip);
+	if (connect(p->from_fd, (struct sockaddr *)&to, sizeof(to)))
+		return err_set(err, errno, "no way to the server: %s",
+			       strerror(errno));
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		p->data[i] = (struct iovec){p->bytes[i], PAYLOAD_BYTES};
+		p->out[i].msg_hdr.msg_iov = &p->data[i];
+		p->out[i].msg_hdr.msg_iovlen = 1;
+		p->in[i] = p->out[i];
+	}
+	return 0;
+}
+
+static void close_path(struct path *p)
+{
+	if (p->from_fd >= 0)
+		close(p->from_fd);
+	if (p->to_fd >= 0)
+		close(p->to_fd);
+	lab_free(p->lab);
+}
+
+/* The engine, where there is one, until it has nothing left to do. */
+static int forward(struct path *p, struct err *err)
+{
+	int count;
+
+	do
+		count = lab_serve(p->lab, clock_now_us(&p->clock), err);
+	while (count > 0);
+	return count;
+}
+
+/* --- packets a second ----------------------------------------------------- */
+
+/* So many through; a negative errno where one is lost. */
+static int pass(struct path *p, unsigned count, struct err *err)
+{
+	uint64_t give_up_us = clock_real_us() + LOST_US;
+	unsigned arrived = 0;
+	int n = sendmmsg(p->from_fd, p->out, count, 0);
+
+	if (n != (int)count)
+		return err_set(err, errno, "cannot send: %s", strerror(errno));
+	while (arrived < count) {
+		n = forward(p, err);
+		if (n < 0)
+			return n;
+		n = recvmmsg(p->to_fd, p->in, AT_ONCE, MSG_DONTWAIT, NULL);
+		if (n > 0)
+			arrived += (unsigned)n;
+		else if (clock_real_us() > give_up_us)
+			return err_set(err, EIO, "%u of %u packets were lost",
+				       count - arrived, count);
+	}
+	return 0;
+}
+
+static int measure_rate(struct path *p, double *packets_s, struct err *err)
+{
+	uint64_t start_us = clock_real_us(), now_us = start_us, packets = 0;
+	int ret = 0;
+
+	while (now_us < start_us + RUN_US && !ret) {
+		ret = pass(p, AT_ONCE, err);
+		packets += AT_ONCE;
+		now_us = clock_real_us();
+	}
+	*packets_s = (double)packets * 1000000 / (double)(now_us - start_us);
+	return ret;
+}
+
+/* --- latency -------------------------------------------------------------- */
+
+static int ping(struct path *p, double *latency_us)
+{
+	struct pollfd wait = {.fd = p->to_fd, .events = POLLIN};
+	uint64_t start_ns = clock_now_ns(&p->clock);
+
+	if (send(p->from_fd, p->bytes, PAYLOAD_BYTES, 0) < 0 ||
+	    poll(&wait, 1, LOST_US / 1000) != 1 ||
+	    recv(p->to_fd, p->bytes, PAYLOAD_BYTES, 0) < 0)
+		return -EIO;
+	*latency_us = (double)(clock_now_ns(&p->clock) - start_ns) / 1000;
+	return 0;
+}
+
+static int ping_all(struct path *p, double *latency_us)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < PINGS && !ret; i++)
+		ret = ping(p, &latency_us[i]);
+	return ret;
+}
+
+/* The child sends and waits; this process is the router meanwhile. */
+static int measure_latency(struct path *p, double *latency_us, struct err *err)
+{
+	struct pollfd wait[2] = {{.fd = lab_fd(p->lab), .events = POLLIN},
+				 {.events = POLLIN}};
+	int ends[2], ret = 0, status = 1;
+	pid_t child;
+
+	if (pipe(ends))
+		return err_set(err, errno, "no pipe: %s", strerror(errno));
+	child = fork();
+	if (!child)
+		_exit(ping_all(p, latency_us) != 0);
+	close(ends[1]); /* the child's end closes with it */
+	wait[1].fd = ends[0];
+	while (child > 0 && ret >= 0 && !wait[1].revents) {
+		poll(wait, 2, -1);
+		ret = lab_serve(p->lab, clock_now_us(&p->clock), err);
+	}
+	close(ends[0]);
+	if (child < 0 || waitpid(child, &status, 0) < 0 || (ret >= 0 && status))
+		return err_set(err, EIO, "a packet was lost");
+	return ret < 0 ? ret : 0;
+}
+
+/* --- all ------------------------------------------------------------------ */
+
+static int measure_path(struct path *p, struct nat_bench *b, struct err *err)
+{
+	int ret = open_path(p, b->way, err);
+
+	if (!ret)
+		ret = pass(p, 1, err); /* ARP and a mapping */
+	for (unsigned i = 0; i < b->runs && !ret; i++)
+		ret = measure_rate(p, &b->packets_s[i], err);
+	return ret ? ret : measure_latency(p, b->latency_us, err);
+}
+
+static int measure_inside(void *arg)
+{
+	struct nat_bench *b = arg;
+	struct path p = {.from_fd = -1, .to_fd = -1};
+	struct err err = {0};
+	int ret;
+
+	pool_pin_cpu(0);
+	ret = make_lab(b->way, &p.lab, &err);
+	if (!ret)
+		ret = measure_path(&p, b, &err);
+	if (ret)
+		snprintf(b->why, WHY_BYTES, "%s", err.text);
+	close_path(&p);
+	return ret != 0;
+}
+
+static int measure(struct way *way, unsigned runs, struct err *err)
+{
+	size_t bytes = (runs + PINGS) * sizeof(double) + WHY_BYTES;
+	double *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct nat_bench b = {way, runs, shared, shared + runs,
+			      (char *)(shared + runs + PINGS)};
+	int status = 0, ret;
+
+	if (shared == MAP_FAILED)
+		return err_set(err, ENOMEM, "no memory");
+	ret = sandbox_run(measure_inside, &b, &status, err);
+	if (!ret && status)
+		ret = err_set(err, EIO, "%s: %s", way->what,
+			      b.why[0] ? b.why : "the measuring process died");
+	way->packets_s = bench_median(b.packets_s, runs);
+	way->latency_us = bench_median(b.latency_us, PINGS);
+	munmap(shared, bytes);
+	return ret;
+}
+
+/* What the router costs is the difference to DIRECT. */
+static void print_json(const struct way *ways, unsigned count)
+{
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < count; i++)
+		json_object_set_new(
+			json, ways[i].key,
+			json_pack("{s:f, s:f, s:f, s:f}", "packets_s",
+				  ways[i].packets_s, "latency_us",
+				  ways[i].latency_us, "added_us",
+				  ways[i].latency_us - ways[0].latency_us,
+				  "router_us",
+				  1e6 / ways[i].packets_s -
+					  1e6 / ways[0].packets_s));
+	json_dumpf(json, stdout, JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(json);
+}
+
+static void print_text(const struct way *ways, unsigned count, unsigned runs)
+{
+	printf("median of %u runs; %d-byte packets, one core for all\n"
+	       "%-28s %10s %12s %10s %10s\n",
+	       runs, PACKET_BYTES, "way", "packets/s", "router us/p",
+	       "latency us", "added us");
+	for (unsigned i = 0; i < count; i++)
+		printf("%-28s %10.0f %12.2f %10.1f %10.1f\n", ways[i].what,
+		       ways[i].packets_s,
+		       1e6 / ways[i].packets_s - 1e6 / ways[0].packets_s,
+		       ways[i].latency_us,
+		       ways[i].latency_us - ways[0].latency_us);
+}
+
+int bench_nat(const struct bench_options *options, struct err *err)
+{
+	struct way ways[] = {
+		{"direct", "no router between", OUTSIDE, false, 0, 0},
+		{"netfilter", "netfilter's NAT", INSIDE, false, 0, 0},
+		{"engine", "natrig's engine", INSIDE, true, 0, 0},
+	};
+	const unsigned count = sizeof(ways) / sizeof(*ways);
+	int ret = 0;
+
+	for (unsigned i = 0; i < count && !ret; i++) {
+		bench_progress(ways[i].what);
+		ret = measure(&ways[i], options->runs, err);
+	}
+	bench_progress(NULL);
+	if (ret)
+		return ret;
+	if (options->json)
+		print_json(ways, count);
+	else
+		print_text(ways, count, options->runs);
+	return 0;
+}

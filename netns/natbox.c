@@ -16,10 +16,11 @@
 #include <linux/if_packet.h>
 
 enum {
-	AT_ONCE = 16,	  /* packets in one system call */
-	TURNS = 8,	  /* system calls in one turn */
+	AT_ONCE = 64,	  /* packets in one system call */
+	TURNS = 2,	  /* system calls in one turn */
 	PACKET_BYTES = 65536,
 	QUEUE_BYTES = 4 << 20,
+	OUT_BYTES = 128 << 10, /* more than any packet */
 	CONTROL_BYTES = CMSG_SPACE(sizeof(struct tpacket_auxdata)),
 	/* Where things are in an IPv4 header. */
 	IPV4_BYTES = 20,
@@ -41,6 +42,17 @@ struct batch {
 	uint8_t packets[AT_ONCE][PACKET_BYTES]; /* rarely touched beyond MTU */
 };
 
+/* What the engine emitted to one side, until it is sent in one go. */
+struct outbox {
+	enum engine_side to;
+	unsigned count;
+	size_t used_bytes;
+	struct mmsghdr messages[AT_ONCE];
+	struct iovec data[AT_ONCE];
+	struct sockaddr_in dst[AT_ONCE];
+	uint8_t bytes[OUT_BYTES];
+};
+
 struct natbox {
 	struct engine *engine;
 	uint32_t wan_ip;
@@ -50,6 +62,7 @@ struct natbox {
 	struct natbox_block *blocks;
 	unsigned block_count;
 	struct batch *batch;
+	struct outbox *outbox;
 };
 
 /* --- the engine's words ----------------------------------------------------- */
@@ -202,14 +215,43 @@ static void send_to(int fd, const uint8_t *packet, size_t size_bytes)
 		return;
 }
 
+/*
+ * Before anything is waited for, or sent elsewhere: packets leave in the order
+ * in which they were emitted. One that cannot be sent costs no other.
+ */
+static void send_out(struct natbox *b)
+{
+	struct outbox *o = b->outbox;
+	unsigned sent = 0;
+
+	while (sent < o->count) {
+		int n = sendmmsg(b->send_fds[o->to], &o->messages[sent],
+				 o->count - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		sent += n > 0 ? (unsigned)n : 1;
+	}
+	o->count = 0;
+	o->used_bytes = 0;
+}
+
 static void on_emit(void *arg, enum engine_side to, const uint8_t *packet,
 		    size_t size_bytes)
 {
 	struct natbox *b = arg;
+	struct outbox *o = b->outbox;
+	unsigned i;
 
 	if (to == ENGINE_LAN && is_blocked(b, true, packet, size_bytes))
 		return;
-	send_to(b->send_fds[to], packet, size_bytes);
+	if (to != o->to || o->count == AT_ONCE ||
+	    o->used_bytes + size_bytes > OUT_BYTES)
+		send_out(b);
+	o->to = to;
+	i = o->count++;
+	memcpy(o->bytes + o->used_bytes, packet, size_bytes);
+	o->data[i] = (struct iovec){o->bytes + o->used_bytes, size_bytes};
+	o->dst[i].sin_addr.s_addr = htonl(get32(packet + IPV4_DST));
+	o->used_bytes += size_bytes;
 }
 
 /*
@@ -223,6 +265,7 @@ static void to_host(struct natbox *b, enum engine_side from,
 	if (get32(packet + IPV4_DST) != b->wan_ip ||
 	    (from == ENGINE_LAN && packet[IPV4_PROTO] == IPPROTO_ICMP))
 		return;
+	send_out(b);
 	send_to(b->host_fd, packet, size_bytes);
 }
 
@@ -257,7 +300,7 @@ static bool lacks_checksum(struct msghdr *m)
 	return false;
 }
 
-static void reset_batch(struct batch *batch)
+static void make_batch(struct batch *batch)
 {
 	for (unsigned i = 0; i < AT_ONCE; i++) {
 		batch->data[i] = (struct iovec){batch->packets[i],
@@ -269,6 +312,29 @@ static void reset_batch(struct batch *batch)
 			.msg_iovlen = 1,
 			.msg_control = batch->control[i],
 			.msg_controllen = CONTROL_BYTES,
+		};
+	}
+}
+
+/* What recvmmsg changed in those that it filled. */
+static void reset_batch(struct batch *batch, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		batch->messages[i].msg_hdr.msg_namelen = sizeof(batch->from[i]);
+		batch->messages[i].msg_hdr.msg_controllen = CONTROL_BYTES;
+	}
+}
+
+static void make_outbox(struct outbox *o)
+{
+	*o = (struct outbox){.to = ENGINE_LAN};
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		o->dst[i].sin_family = AF_INET;
+		o->messages[i].msg_hdr = (struct msghdr){
+			.msg_name = &o->dst[i],
+			.msg_namelen = sizeof(o->dst[i]),
+			.msg_iov = &o->data[i],
+			.msg_iovlen = 1,
 		};
 	}
 }
@@ -294,7 +360,6 @@ static int hear(struct natbox *b, uint64_t now_us, enum engine_side from,
 {
 	int count;
 
-	reset_batch(b->batch);
 	count = recvmmsg(b->hear_fds[from], b->batch->messages, AT_ONCE,
 			 MSG_DONTWAIT, NULL);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
@@ -307,6 +372,8 @@ static int hear(struct natbox *b, uint64_t now_us, enum engine_side from,
 			       strerror(errno));
 	for (unsigned i = 0; i < (unsigned)count; i++)
 		take_message(b, now_us, from, i);
+	send_out(b);
+	reset_batch(b->batch, (unsigned)count);
 	return count == AT_ONCE;
 }
 
@@ -331,6 +398,7 @@ uint64_t natbox_deadline(const struct natbox *b)
 void natbox_on_timer(struct natbox *b, uint64_t now_us)
 {
 	engine_on_timer(b->engine, now_us, on_emit, b);
+	send_out(b);
 }
 
 int natbox_watch(struct natbox *b, int epoll_fd, struct err *err)
@@ -444,6 +512,17 @@ int natbox_restart(struct natbox *b, const struct natbox_plan *plan,
 	return 0;
 }
 
+static bool make_buffers(struct natbox *b)
+{
+	b->batch = malloc(sizeof(*b->batch));
+	b->outbox = malloc(sizeof(*b->outbox));
+	if (!b->batch || !b->outbox)
+		return false;
+	make_batch(b->batch);
+	make_outbox(b->outbox);
+	return true;
+}
+
 int natbox_new(const struct natbox_plan *plan, struct natbox **box,
 	       struct err *err)
 {
@@ -452,13 +531,15 @@ int natbox_new(const struct natbox_plan *plan, struct natbox **box,
 	int code;
 
 	*box = NULL;
-	if (b)
-		b->batch = malloc(sizeof(*b->batch));
-	if (!b || !b->batch) {
+	if (b && !make_buffers(b)) {
+		free(b->outbox);
+		free(b->batch);
 		free(b);
+		b = NULL;
+	}
+	if (!b)
 		return err_set(err, ENOMEM, "%s: no memory for a NAT engine",
 			       plan->where);
-	}
 	b->hear_fds[0] = b->hear_fds[1] = -1;
 	b->send_fds[0] = b->send_fds[1] = b->host_fd = -1;
 	code = natbox_restart(b, plan, err);
@@ -484,6 +565,7 @@ void natbox_free(struct natbox *b, struct closing **closing)
 	closing_add(closing, b->host_fd);
 	engine_free(b->engine);
 	free(b->blocks);
+	free(b->outbox);
 	free(b->batch);
 	free(b);
 }

@@ -45,17 +45,19 @@ static uint64_t next_seed(struct lab_node *router)
 
 static struct natbox_plan plan_of(struct lab_node *router)
 {
-	return (struct natbox_plan){
+	struct natbox_plan plan = {
 		.where = router->plan.name,
 		.nat = router->plan.nat,
 		.wan_index = LAB_INDEX_FIRST,
 		.lan_index = LAB_INDEX_LAN,
-		.wan_ip = router->ifaces[0].ip,
 		.lan_ip = router->ifaces[1].ip,
 		.lan_net = router->own->lan_net,
 		.lan_mask = lab_mask(router->ifaces[1].prefix_bits),
 		.seed = next_seed(router),
 	};
+
+	lab_wan_ips(router, plan.wan_ips);
+	return plan;
 }
 
 int lab_engine_start(struct lab *lab, struct lab_node *router, struct err *err)

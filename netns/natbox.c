@@ -55,7 +55,8 @@ struct outbox {
 
 struct natbox {
 	struct engine *engine;
-	uint32_t wan_ip;
+	uint32_t wan_ips[NAT_MAX_POOL];
+	unsigned wan_count;
 	int hear_fds[2]; /* by side */
 	int send_fds[2];
 	int host_fd; /* to the router's own stack, by way of lo */
@@ -91,34 +92,48 @@ static struct engine_config config_of(const struct natbox_plan *plan)
 		[NAT_PORTS_PRESERVE] = ENGINE_PORTS_PRESERVE_OR_RANDOM,
 		[NAT_PORTS_RANDOM] = ENGINE_PORTS_RANDOM,
 		[NAT_PORTS_SEQUENTIAL] = ENGINE_PORTS_SEQUENTIAL,
+		[NAT_PORTS_BLOCK] = ENGINE_PORTS_BLOCK,
+		[NAT_PORTS_PRESERVE_ONLY] = ENGINE_PORTS_PRESERVE,
+	};
+	static const enum engine_hairpin hairpins[] = {
+		[NAT_HAIRPIN_NONE] = ENGINE_HAIRPIN_NONE,
+		[NAT_HAIRPIN_EXTERNAL] = ENGINE_HAIRPIN_EXTERNAL,
+		[NAT_HAIRPIN_INTERNAL] = ENGINE_HAIRPIN_INTERNAL,
 	};
 	static const enum engine_stray strays[] = {
 		[NAT_WAN_DROP] = ENGINE_STRAY_DROP,
 		[NAT_WAN_REJECT] = ENGINE_STRAY_REJECT,
 		[NAT_WAN_ACCEPT] = ENGINE_STRAY_ACCEPT,
 	};
-	const struct nat *nat = &plan->nat;
-
-	return (struct engine_config){
+	const struct nat full = nat_filled(&plan->nat, NAT_BY_ENGINE);
+	const struct nat *nat = &full;
+	struct engine_config config = {
 		.mapping = mapping_of(nat),
 		.filtering = filtering_of(nat),
 		.ports = ports[nat->ports],
-		.hairpin = nat->hairpin ? ENGINE_HAIRPIN_EXTERNAL
-					: ENGINE_HAIRPIN_NONE,
-		.refresh_inbound = true,
+		.block_ports = nat->block_ports,
+		.paired_pooling = nat->pooling == NAT_POOLING_PAIRED,
+		.hairpin = hairpins[nat->hairpin],
+		.refresh_inbound = nat->refresh == NAT_REFRESH_BOTH,
+		.absolute_lifetime = nat->lifetime == NAT_LIFETIME_ABSOLUTE,
 		.udp_timeout_s = nat->udp_timeout_s,
 		.udp_stream_timeout_s = nat->udp_stream_timeout_s,
 		/* As netfilter has it, so that the two are one NAT. */
 		.udp_stream_after_s = 2,
+		.tcp_timeout_s = nat->tcp_timeout_s,
+		.tcp_transitory_timeout_s = nat->tcp_transitory_timeout_s,
+		.icmp_timeout_s = nat->icmp_timeout_s,
 		.stray = strays[nat->wan_input],
 		.udp_blocked = nat->udp_blocked,
-		.pool = {plan->wan_ip},
-		.pool_count = 1,
+		.pool_count = nat->pool,
 		.lan_net = plan->lan_net,
 		.lan_mask = plan->lan_mask,
 		.lan_ip = plan->lan_ip,
 		.seed = plan->seed,
 	};
+
+	memcpy(config.pool, plan->wan_ips, nat->pool * sizeof(config.pool[0]));
+	return config;
 }
 
 /* --- packets ---------------------------------------------------------------- */
@@ -254,6 +269,14 @@ static void on_emit(void *arg, enum engine_side to, const uint8_t *packet,
 	o->used_bytes += size_bytes;
 }
 
+static bool is_own(const struct natbox *b, uint32_t ip)
+{
+	for (unsigned i = 0; i < b->wan_count; i++)
+		if (b->wan_ips[i] == ip)
+			return true;
+	return false;
+}
+
 /*
  * For the router itself. The kernel has had its own copy, and has taken what
  * came to its LAN address and pings from inside (nat_ruleset); the rest it
@@ -262,7 +285,7 @@ static void on_emit(void *arg, enum engine_side to, const uint8_t *packet,
 static void to_host(struct natbox *b, enum engine_side from,
 		    const uint8_t *packet, size_t size_bytes)
 {
-	if (get32(packet + IPV4_DST) != b->wan_ip ||
+	if (!is_own(b, get32(packet + IPV4_DST)) ||
 	    (from == ENGINE_LAN && packet[IPV4_PROTO] == IPPROTO_ICMP))
 		return;
 	send_out(b);
@@ -508,7 +531,8 @@ int natbox_restart(struct natbox *b, const struct natbox_plan *plan,
 		return err_set(err, -code, "%s: %s", plan->where, why.text);
 	engine_free(b->engine);
 	b->engine = engine;
-	b->wan_ip = plan->wan_ip;
+	b->wan_count = config.pool_count;
+	memcpy(b->wan_ips, config.pool, sizeof(b->wan_ips));
 	return 0;
 }
 

@@ -24,7 +24,7 @@ struct natbox_plan {
 	const char *where; /* for errors; used during the call only */
 	struct nat nat;
 	unsigned wan_index, lan_index; /* interfaces; both are there */
-	uint32_t wan_ip;
+	uint32_t wan_ips[NAT_MAX_POOL]; /* as many as the NAT has */
 	uint32_t lan_ip, lan_net, lan_mask;
 	uint64_t seed;
 };

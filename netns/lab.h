@@ -92,6 +92,15 @@ void lab_free(struct lab *lab);
 int lab_enter(struct lab *lab, const struct lab_node *node, struct err *err);
 void lab_leave(struct lab *lab);
 
+/*
+ * The node's own stack hears nothing from now on (but ARP), and so answers
+ * nothing: who crafts packets there hears through packet sockets.
+ */
+int lab_deafen(struct lab *lab, const struct lab_node *node, struct err *err);
+/* The largest packet that the node's first interface sends. */
+int lab_mtu(struct lab *lab, const struct lab_node *node, unsigned bytes,
+	    struct err *err);
+
 /* A router's outside addresses, in the pool's order; of others: its own. */
 unsigned lab_wan_ips(const struct lab_node *node, uint32_t ips[NAT_MAX_POOL]);
 

@@ -228,3 +228,20 @@ int lab_namespaces(struct lab *lab, struct netlink *sockets, struct err *err)
 		close(m.proc_fd);
 	return code;
 }
+
+int lab_deafen(struct lab *lab, const struct lab_node *node, struct err *err)
+{
+	int code = lab_enter(lab, node, err);
+
+	if (code)
+		return code;
+	code = lab_nft(lab,
+		       "table inet deaf {\n"
+		       "	chain input {\n"
+		       "		type filter hook input priority raw; policy drop;\n"
+		       "	}\n"
+		       "}\n",
+		       NULL, node->plan.name, err);
+	lab_leave(lab);
+	return code;
+}

@@ -151,6 +151,13 @@ enum engine_verdict engine_input(struct engine *e, uint64_t now_us,
 				 size_t size_bytes, engine_emit_fn *emit,
 				 void *arg);
 
+/*
+ * The largest packet that the link on that SIDE takes; 0 (as after engine_new):
+ * any. What is larger is cut, or where it must not be (DF) its sender is told
+ * (ICMP fragmentation needed, RFC 4787 REQ-13).
+ */
+void engine_set_mtu(struct engine *e, enum engine_side side, size_t bytes);
+
 /* When something next ends; ENGINE_NEVER where nothing does. */
 uint64_t engine_deadline(const struct engine *e);
 void engine_on_timer(struct engine *e, uint64_t now_us, engine_emit_fn *emit,

@@ -9,9 +9,11 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/if.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
@@ -29,6 +31,7 @@ enum {
 	IPV4_PROTO = 9,
 	IPV4_SRC = 12,
 	IPV4_DST = 16,
+	LEAST_MTU_BYTES = 576, /* nobody sets a smaller one */
 	UDP_CHECKSUM = 6,
 	TCP_CHECKSUM = 16,
 };
@@ -58,6 +61,7 @@ struct natbox {
 	uint32_t wan_ips[NAT_MAX_POOL];
 	unsigned wan_count;
 	int hear_fds[2]; /* by side */
+	int indexes[2]; /* of its interfaces */
 	int send_fds[2];
 	int host_fd; /* to the router's own stack, by way of lo */
 	struct natbox_block *blocks;
@@ -377,6 +381,25 @@ static void take_message(struct natbox *b, uint64_t now_us,
 	take(b, now_us, from, batch->packets[i], m->msg_len);
 }
 
+/* As the links are now: asked for where a packet may be too large. */
+static void look_at_mtus(struct natbox *b, unsigned count)
+{
+	bool large = false;
+
+	for (unsigned i = 0; i < count; i++)
+		large |= b->batch->messages[i].msg_len > LEAST_MTU_BYTES;
+	for (enum engine_side side = ENGINE_LAN; large && side <= ENGINE_WAN;
+	     side++) {
+		struct ifreq request = {.ifr_ifindex = b->indexes[side]};
+
+		/* Without, what is too large is lost. */
+		if (!ioctl(b->host_fd, SIOCGIFNAME, &request) &&
+		    !ioctl(b->host_fd, SIOCGIFMTU, &request))
+			engine_set_mtu(b->engine, side,
+				       (size_t)request.ifr_mtu);
+	}
+}
+
 /* 1: there may be more; 0: that was all; or a negative errno. */
 static int hear(struct natbox *b, uint64_t now_us, enum engine_side from,
 		struct err *err)
@@ -393,6 +416,7 @@ static int hear(struct natbox *b, uint64_t now_us, enum engine_side from,
 	if (count < 0)
 		return err_set(err, errno, "cannot hear a link: %s",
 			       strerror(errno));
+	look_at_mtus(b, (unsigned)count);
 	for (unsigned i = 0; i < (unsigned)count; i++)
 		take_message(b, now_us, from, i);
 	send_out(b);
@@ -500,6 +524,7 @@ static int open_sockets(struct natbox *b, const struct natbox_plan *plan,
 	int failed = 0;
 
 	for (unsigned side = 0; side < 2 && !failed; side++) {
+		b->indexes[side] = (int)indexes[side];
 		b->hear_fds[side] = open_hearing(indexes[side]);
 		b->send_fds[side] = open_sending(indexes[side]);
 		if (b->hear_fds[side] < 0)

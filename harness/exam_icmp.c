@@ -86,6 +86,7 @@ static void ask_query(struct exam *x)
 static void ask_error(struct exam *x)
 {
 	struct query q;
+	unsigned wrong_sums;
 
 	if (!ask_echo(x, &q)) {
 		exam_unknown(x, EXAM_ICMP_ERROR, "nothing gets out");
@@ -97,9 +98,11 @@ static void ask_error(struct exam *x)
 		exam_unknown(x, EXAM_ICMP_FORGED, "no error comes in at all");
 		return;
 	}
+	wrong_sums = x->wrong_sums;
 	(void)fail(x, &q, true);
 	exam_found(x, EXAM_ICMP_FORGED,
 		   !exam_icmp_at(x, IN0, ICMP_UNREACHABLE));
+	x->wrong_sums = wrong_sums; /* that one was ours */
 }
 
 /* Twice this is longer than a query is remembered, once is not. */

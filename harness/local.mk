@@ -111,12 +111,14 @@ tests_fuzz_replay_scenario_LDADD = $(harness_libs)
 
 # The probe.
 if HAVE_CHECK
-check_PROGRAMS += tests/check_probe tests/check_certify
+check_PROGRAMS += tests/check_probe tests/check_certify \
+	tests/check_certify_all
 endif
 tests_check_probe_SOURCES = tests/check_probe.c \
 	tests/check_probe_engine.c tests/check_probe_engine.h \
 	tests/check_probe_world.c tests/check_probe_world.h
 tests_check_certify_LDADD = $(harness_libs) $(CHECK_LIBS)
+tests_check_certify_all_LDADD = $(harness_libs) $(CHECK_LIBS)
 tests_check_probe_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_probe

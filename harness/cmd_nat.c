@@ -152,7 +152,7 @@ static json_t *nat_json(const struct nat *nat)
 	const struct nat full = nat_filled(nat, nat_by(nat));
 	const char *why = nat_why_engine(nat);
 	json_t *json = json_pack(
-		"{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:s*}",
+		"{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s*}",
 		"mapping", nat_mapping_names[nat->mapping], "filtering",
 		nat_filtering_names[nat->filtering], "ports",
 		nat_ports_names[nat->ports], "hairpin",
@@ -160,7 +160,8 @@ static json_t *nat_json(const struct nat *nat)
 		"pooling", nat_pooling_names[nat->pooling], "refresh",
 		nat_refresh_names[nat->refresh], "lifetime",
 		nat_lifetime_names[nat->lifetime], "wan-input",
-		nat_wan_input_names[nat->wan_input], "udp-blocked",
+		nat_wan_input_names[nat->wan_input], "map-outbound",
+		nat->map_outbound, "udp-blocked",
 		nat->udp_blocked, "by", done_by(nat), "why-engine", why);
 
 	if (json && nat->ports == NAT_PORTS_BLOCK)
@@ -265,6 +266,9 @@ static void print_translation(const struct nat *nat)
 	       "  lifetime     %s\n",
 	       hairpin_words[nat->hairpin], refresh_words[nat->refresh],
 	       lifetime_words[nat->lifetime]);
+	if (nat->map_outbound)
+		printf("  portmap      what leaves a mapped port leaves by its "
+		       "mapping\n");
 }
 
 static void print_text(const char *name, const char *summary,

@@ -318,6 +318,8 @@ static int set_here(struct lab *lab, struct lab_node *router,
 		code = lab_nft(lab, "table inet portmap\n"
 			       "delete table inet portmap\n", NULL,
 			       router->plan.name, err);
+	if (!code && router->plan.portmap != old_portmap && router->own->box)
+		code = natbox_set_grants(router->own->box, 0, NULL, 0, err);
 	if (!code)
 		code = lab_router_rules(lab, router, false, err);
 	if (!code)

@@ -56,6 +56,7 @@ bool nat_equal(const struct nat *a, const struct nat *b)
 	       a->pool == b->pool && a->pooling == b->pooling &&
 	       a->hairpin == b->hairpin && a->refresh == b->refresh &&
 	       a->lifetime == b->lifetime &&
+	       a->map_outbound == b->map_outbound &&
 	       a->udp_blocked == b->udp_blocked &&
 	       a->wan_input == b->wan_input &&
 	       a->udp_timeout_s == b->udp_timeout_s &&
@@ -135,6 +136,11 @@ static bool is_absolute(const struct nat *nat)
 	return nat->lifetime == NAT_LIFETIME_ABSOLUTE;
 }
 
+static bool maps_outbound(const struct nat *nat)
+{
+	return nat->map_outbound;
+}
+
 static bool is_apdm_preserve(const struct nat *nat)
 {
 	return nat->mapping == NAT_APDM && nat->ports == NAT_PORTS_PRESERVE;
@@ -173,6 +179,8 @@ const char *nat_why_engine(const struct nat *nat)
 				     "of both directions keep a flow"},
 		{is_absolute, "lifetime absolute: with netfilter each packet "
 			      "begins a flow's timeout anew"},
+		{maps_outbound, "map-outbound: with netfilter a port mapping "
+				"is only for what comes in"},
 		{is_apdm_preserve, "mapping apdm with ports preserve: "
 				   "netfilter re-maps only by drawing ports"},
 		{is_apdm_open, "mapping apdm with a filtering other than apdf: "
@@ -212,7 +220,8 @@ static bool is_none_pool(const struct nat *nat)
 static bool is_none_timed(const struct nat *nat)
 {
 	return nat->mapping == NAT_MAPPING_NONE &&
-	       (refreshes_outbound(nat) || is_absolute(nat));
+	       (refreshes_outbound(nat) || is_absolute(nat) ||
+		maps_outbound(nat));
 }
 
 static bool is_pool_too_large(const struct nat *nat)
@@ -250,9 +259,9 @@ static const struct limit impossible[] = {
 			  "address to come back by; nearest: hairpin: false"},
 	{is_none_pool, "pool with mapping none: nothing is translated to any "
 		       "address; nearest: pool: 1"},
-	{is_none_timed, "refresh outbound or lifetime absolute with mapping "
-			"none: these are of mappings, and there are none; "
-			"nearest: refresh both, lifetime idle"},
+	{is_none_timed, "refresh outbound, lifetime absolute or map-outbound "
+			"with mapping none: these are of mappings, and there "
+			"are none; nearest: without them"},
 	{is_pool_too_large, "a pool of more than 8 addresses; nearest: "
 			    "pool: 8"},
 	{is_arbitrary_of_one, "pooling arbitrary with one address: there is "

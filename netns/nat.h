@@ -51,7 +51,9 @@ struct nat {
 	enum nat_hairpin hairpin;
 	enum nat_refresh refresh;
 	enum nat_lifetime lifetime;
-	bool udp_blocked;	  /* UDP from the LAN is dropped */
+	/* What a host sends from a mapped port leaves by that mapping. */
+	bool map_outbound;
+	bool udp_blocked; /* UDP from the LAN is dropped */
 	enum nat_wan_input wan_input;
 	unsigned udp_timeout_s;	       /* default 30 */
 	unsigned udp_stream_timeout_s; /* default 120 */

@@ -71,6 +71,8 @@ struct engine_config {
 	bool preserve_parity; /* RFC 4787 4.2.2, of ports not preserved */
 	bool paired_pooling;  /* else arbitrary: any address of the pool */
 	enum engine_hairpin hairpin;
+	/* The filter is for what comes from outside: as with netfilter. */
+	bool hairpin_unfiltered;
 	/* Inbound UDP and ICMP refresh a mapping as well; TCP always does. */
 	bool refresh_inbound;
 	/* Of each mapping from its making, whatever the traffic. */

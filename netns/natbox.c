@@ -106,6 +106,7 @@ static struct engine_config config_of(const struct natbox_plan *plan)
 		.block_ports = nat->block_ports,
 		.paired_pooling = nat->pooling == NAT_POOLING_PAIRED,
 		.hairpin = hairpins[nat->hairpin],
+		.hairpin_unfiltered = true,
 		.refresh_inbound = nat->refresh == NAT_REFRESH_BOTH,
 		.absolute_lifetime = nat->lifetime == NAT_LIFETIME_ABSOLUTE,
 		.map_outbound = nat->map_outbound,

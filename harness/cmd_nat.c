@@ -188,7 +188,7 @@ static int list(bool as_json)
 	json_t *all = json_array(), *one;
 
 	if (!as_json)
-		printf("%-19s %-7s %-9s %-11s %-8s %s\n", "PRESET", "MAPPING",
+		printf("%-20s %-7s %-9s %-11s %-8s %s\n", "PRESET", "MAPPING",
 		       "FILTERING", "PORTS", "HAIRPIN", "BY");
 	for (const struct nat_preset *p = nat_presets; p->name; p++) {
 		const struct nat *n = &p->nat;
@@ -198,7 +198,7 @@ static int list(bool as_json)
 		json_object_set_new(one, "summary", json_string(p->summary));
 		json_array_append_new(all, one);
 		if (!as_json)
-			printf("%-19s %-7s %-9s %-11s %-8s %s\n    %s\n",
+			printf("%-20s %-7s %-9s %-11s %-8s %s\n    %s\n",
 			       p->name, nat_mapping_names[n->mapping],
 			       nat_filtering_names[n->filtering],
 			       n->mapping == NAT_MAPPING_NONE ?

@@ -152,7 +152,7 @@ static json_t *nat_json(const struct nat *nat)
 	const struct nat full = nat_filled(nat, nat_by(nat));
 	const char *why = nat_why_engine(nat);
 	json_t *json = json_pack(
-		"{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:s*}",
+		"{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s*}",
 		"mapping", nat_mapping_names[nat->mapping], "filtering",
 		nat_filtering_names[nat->filtering], "ports",
 		nat_ports_names[nat->ports], "hairpin",
@@ -160,7 +160,8 @@ static json_t *nat_json(const struct nat *nat)
 		"pooling", nat_pooling_names[nat->pooling], "refresh",
 		nat_refresh_names[nat->refresh], "lifetime",
 		nat_lifetime_names[nat->lifetime], "wan-input",
-		nat_wan_input_names[nat->wan_input], "udp-blocked",
+		nat_wan_input_names[nat->wan_input], "map-outbound",
+		nat->map_outbound, "udp-blocked",
 		nat->udp_blocked, "by", done_by(nat), "why-engine", why);
 
 	if (json && nat->ports == NAT_PORTS_BLOCK)
@@ -187,7 +188,7 @@ static int list(bool as_json)
 	json_t *all = json_array(), *one;
 
 	if (!as_json)
-		printf("%-19s %-7s %-9s %-11s %-8s %s\n", "PRESET", "MAPPING",
+		printf("%-20s %-7s %-9s %-11s %-8s %s\n", "PRESET", "MAPPING",
 		       "FILTERING", "PORTS", "HAIRPIN", "BY");
 	for (const struct nat_preset *p = nat_presets; p->name; p++) {
 		const struct nat *n = &p->nat;
@@ -197,7 +198,7 @@ static int list(bool as_json)
 		json_object_set_new(one, "summary", json_string(p->summary));
 		json_array_append_new(all, one);
 		if (!as_json)
-			printf("%-19s %-7s %-9s %-11s %-8s %s\n    %s\n",
+			printf("%-20s %-7s %-9s %-11s %-8s %s\n    %s\n",
 			       p->name, nat_mapping_names[n->mapping],
 			       nat_filtering_names[n->filtering],
 			       n->mapping == NAT_MAPPING_NONE ?
@@ -265,6 +266,9 @@ static void print_translation(const struct nat *nat)
 	       "  lifetime     %s\n",
 	       hairpin_words[nat->hairpin], refresh_words[nat->refresh],
 	       lifetime_words[nat->lifetime]);
+	if (nat->map_outbound)
+		printf("  portmap      what leaves a mapped port leaves by its "
+		       "mapping\n");
 }
 
 static void print_text(const char *name, const char *summary,

@@ -39,6 +39,7 @@ static void take_preset(struct nat *nat, const struct nat *preset)
 	KEEP(pooling);
 	KEEP(refresh);
 	KEEP(lifetime);
+	KEEP(map_outbound);
 	KEEP(udp_timeout_s);
 	KEEP(udp_stream_timeout_s);
 	KEEP(tcp_timeout_s);
@@ -170,6 +171,12 @@ static int read_hairpin(struct reader *r, const struct yaml_node *value,
 	return ret;
 }
 
+static int read_map_outbound(struct reader *r, const struct yaml_node *value,
+			     void *into)
+{
+	return reader_bool(r, value, &nat_of(into)->map_outbound);
+}
+
 static int read_timeout(struct reader *r, const struct yaml_node *value,
 			void *into)
 {
@@ -194,6 +201,7 @@ static int read_timeout(struct reader *r, const struct yaml_node *value,
 	{"wan-input", read_word, false},                                       \
 	{"pool", read_pool, false},                                            \
 	{"pooling", read_word, false},                                         \
+	{"map-outbound", read_map_outbound, false},                            \
 	{"refresh", read_word, false},                                         \
 	{"lifetime", read_word, false},                                        \
 	{"udp-timeout", read_timeout, false},                                  \

@@ -102,7 +102,8 @@ static enum engine_verdict enter(struct engine *e, const struct datagram *d,
 	s = engine_session_find(e, d->proto, inner, remote);
 	/* Another mapping's session: it keeps the answers. */
 	own = s && s->mapping == m ? s : NULL;
-	if (!engine_admits(e, m, own, remote.ip))
+	if (!(hairpin && e->config.hairpin_unfiltered) &&
+	    !engine_admits(e, m, own, remote.ip))
 		return stray(e, d);
 	if (d->proto == PROTO_TCP && !s &&
 	    !engine_tcp_opens(false, d->tcp_flags))

@@ -290,6 +290,8 @@ void engine_mapping_end(struct engine *e, struct mapping *m);
 void engine_mapping_forget(struct engine *e, struct mapping *m); /* sessions */
 /* Makes one by hand of it, without a lifetime yet. */
 void engine_mapping_promote(struct engine *e, struct mapping *m);
+/* Makes one of any kind of one by hand, or ends it where nothing holds it. */
+void engine_mapping_demote(struct engine *e, struct mapping *m);
 bool engine_make_room(struct engine *e);
 
 /* ---- ports ---- */

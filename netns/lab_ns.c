@@ -138,7 +138,8 @@ static void fresh_proc(struct making *m)
 static bool has_usual_timeouts(const struct making *m, const struct nat *nat)
 {
 	return m->usual_timeouts && nat->udp_timeout_s == 30 &&
-	       nat->udp_stream_timeout_s == 120;
+	       nat->udp_stream_timeout_s == 120 && !nat->tcp_timeout_s &&
+	       !nat->tcp_transitory_timeout_s && !nat->icmp_timeout_s;
 }
 
 static int set_sysctls(const struct making *m, const struct sysctl *sysctls,
@@ -195,7 +196,7 @@ static int make_node(struct making *m, struct lab_node *node,
 		code = set_sysctls(m, bridge_sysctls, COUNT(bridge_sysctls),
 				   err);
 	if (!code && !has_usual_timeouts(m, &node->plan.nat))
-		code = lab_router_timeouts(m->proc_fd, node, err);
+		code = lab_router_timeouts(m->proc_fd, node, true, err);
 	if (!code)
 		code = lab_router_rules(m->lab, node, true, err);
 	return code;

@@ -120,7 +120,8 @@ int lab_settle(struct netlink *nl, unsigned ifindex, const char *where,
 /* lab_router.c; the calling thread is in the router's namespace */
 int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
 		     struct err *err);
-int lab_router_timeouts(int proc_fd, const struct lab_node *router,
+/* FRESH: the kernel still has its own. */
+int lab_router_timeouts(int proc_fd, const struct lab_node *router, bool fresh,
 			struct err *err);
 int lab_router_daemon(struct lab *lab, struct lab_node *router,
 		      struct err *err);

@@ -53,7 +53,7 @@ static int set_timeout(int proc_fd, const char *name, unsigned seconds,
 	return lab_sysctl(proc_fd, name, text, err);
 }
 
-int lab_router_timeouts(int proc_fd, const struct lab_node *router,
+int lab_router_timeouts(int proc_fd, const struct lab_node *router, bool fresh,
 			struct err *err)
 {
 	const struct nat *nat = &router->plan.nat;
@@ -67,8 +67,12 @@ int lab_router_timeouts(int proc_fd, const struct lab_node *router,
 		{"icmp_timeout", nat->icmp_timeout_s, 30},
 		{"tcp_timeout_syn_sent", nat->tcp_transitory_timeout_s, 120},
 		{"tcp_timeout_syn_recv", nat->tcp_transitory_timeout_s, 60},
-		{"tcp_timeout_fin_wait", nat->tcp_transitory_timeout_s, 120},
-		{"tcp_timeout_close_wait", nat->tcp_transitory_timeout_s, 60},
+		/* With data on its way, or sent in vain: shorter by itself. */
+		{"tcp_timeout_unacknowledged", nat->tcp_timeout_s, 300},
+		{"tcp_timeout_max_retrans", nat->tcp_timeout_s, 300},
+		/* Half closed, which RFC 5382 counts as established. */
+		{"tcp_timeout_fin_wait", nat->tcp_timeout_s, 120},
+		{"tcp_timeout_close_wait", nat->tcp_timeout_s, 60},
 		{"tcp_timeout_last_ack", nat->tcp_transitory_timeout_s, 30},
 		{"tcp_timeout_time_wait", nat->tcp_transitory_timeout_s, 120},
 		{"tcp_timeout_close", nat->tcp_transitory_timeout_s, 10},
@@ -80,8 +84,7 @@ int lab_router_timeouts(int proc_fd, const struct lab_node *router,
 	     i++) {
 		unsigned seconds = timeouts[i].seconds;
 
-		/* A fresh kernel has what was not asked for. */
-		if (!seconds && proc_fd >= 0)
+		if (!seconds && fresh)
 			continue;
 		snprintf(name, sizeof(name), "netfilter/nf_conntrack_%s",
 			 timeouts[i].name);
@@ -312,12 +315,14 @@ static int set_engine(struct lab *lab, struct lab_node *router, bool changes,
 static int set_here(struct lab *lab, struct lab_node *router,
 		    unsigned old_portmap, bool changes, struct err *err)
 {
-	int code = lab_router_timeouts(-1, router, err);
+	int code = lab_router_timeouts(-1, router, false, err);
 
 	if (!code && router->plan.portmap != old_portmap && old_portmap)
 		code = lab_nft(lab, "table inet portmap\n"
 			       "delete table inet portmap\n", NULL,
 			       router->plan.name, err);
+	if (!code && router->plan.portmap != old_portmap && router->own->box)
+		code = natbox_set_grants(router->own->box, 0, NULL, 0, err);
 	if (!code)
 		code = lab_router_rules(lab, router, false, err);
 	if (!code)

@@ -24,6 +24,19 @@ const struct nat_preset nat_presets[] = {
 	{"udp-blocked", "easy for TCP; UDP from the LAN is dropped",
 	 {.mapping = NAT_EIM, .filtering = NAT_APDF, .udp_blocked = true,
 	  USUAL}},
+	{"firewall", "translates nothing, and lets in only what answers",
+	 {.mapping = NAT_MAPPING_NONE, .filtering = NAT_APDF, USUAL}},
+	{"cgnat", "a carrier's as RFC 6888 wants it: EIM, EIF, hairpin, two "
+		  "addresses, a block of ports for each host",
+	 {.mapping = NAT_EIM, .filtering = NAT_EIF, .ports = NAT_PORTS_BLOCK,
+	  .pool = 2, .hairpin = NAT_HAIRPIN_EXTERNAL, USUAL}},
+	{"symmetric-sequential", "APDM, APDF, ports counted up: hard, but to be "
+				 "guessed",
+	 {.mapping = NAT_APDM, .filtering = NAT_APDF,
+	  .ports = NAT_PORTS_SEQUENTIAL, USUAL}},
+	{"symmetric-preserving", "APDM, APDF, the first flow keeps the port: "
+				 "hard, and looks easy at first",
+	 {.mapping = NAT_APDM, .filtering = NAT_APDF, USUAL}},
 	{.name = NULL},
 };
 
@@ -56,6 +69,7 @@ bool nat_equal(const struct nat *a, const struct nat *b)
 	       a->pool == b->pool && a->pooling == b->pooling &&
 	       a->hairpin == b->hairpin && a->refresh == b->refresh &&
 	       a->lifetime == b->lifetime &&
+	       a->map_outbound == b->map_outbound &&
 	       a->udp_blocked == b->udp_blocked &&
 	       a->wan_input == b->wan_input &&
 	       a->udp_timeout_s == b->udp_timeout_s &&
@@ -135,6 +149,11 @@ static bool is_absolute(const struct nat *nat)
 	return nat->lifetime == NAT_LIFETIME_ABSOLUTE;
 }
 
+static bool maps_outbound(const struct nat *nat)
+{
+	return nat->map_outbound;
+}
+
 static bool is_apdm_preserve(const struct nat *nat)
 {
 	return nat->mapping == NAT_APDM && nat->ports == NAT_PORTS_PRESERVE;
@@ -173,6 +192,8 @@ const char *nat_why_engine(const struct nat *nat)
 				     "of both directions keep a flow"},
 		{is_absolute, "lifetime absolute: with netfilter each packet "
 			      "begins a flow's timeout anew"},
+		{maps_outbound, "map-outbound: with netfilter a port mapping "
+				"is only for what comes in"},
 		{is_apdm_preserve, "mapping apdm with ports preserve: "
 				   "netfilter re-maps only by drawing ports"},
 		{is_apdm_open, "mapping apdm with a filtering other than apdf: "
@@ -209,10 +230,19 @@ static bool is_none_pool(const struct nat *nat)
 	return nat->mapping == NAT_MAPPING_NONE && nat->pool > 1;
 }
 
-static bool is_none_timed(const struct nat *nat)
+static bool is_none_refreshed(const struct nat *nat)
 {
-	return nat->mapping == NAT_MAPPING_NONE &&
-	       (refreshes_outbound(nat) || is_absolute(nat));
+	return nat->mapping == NAT_MAPPING_NONE && refreshes_outbound(nat);
+}
+
+static bool is_none_absolute(const struct nat *nat)
+{
+	return nat->mapping == NAT_MAPPING_NONE && is_absolute(nat);
+}
+
+static bool is_none_outbound(const struct nat *nat)
+{
+	return nat->mapping == NAT_MAPPING_NONE && maps_outbound(nat);
 }
 
 static bool is_pool_too_large(const struct nat *nat)
@@ -250,9 +280,13 @@ static const struct limit impossible[] = {
 			  "address to come back by; nearest: hairpin: false"},
 	{is_none_pool, "pool with mapping none: nothing is translated to any "
 		       "address; nearest: pool: 1"},
-	{is_none_timed, "refresh outbound or lifetime absolute with mapping "
-			"none: these are of mappings, and there are none; "
-			"nearest: refresh both, lifetime idle"},
+	{is_none_refreshed, "refresh outbound with mapping none: there are no "
+			    "mappings to refresh; nearest: refresh both"},
+	{is_none_absolute, "lifetime absolute with mapping none: there are no "
+			   "mappings to end; nearest: lifetime idle"},
+	{is_none_outbound, "map-outbound with mapping none: there are no "
+			   "mappings to leave by; nearest: map-outbound: "
+			   "false"},
 	{is_pool_too_large, "a pool of more than 8 addresses; nearest: "
 			    "pool: 8"},
 	{is_arbitrary_of_one, "pooling arbitrary with one address: there is "

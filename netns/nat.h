@@ -51,13 +51,15 @@ struct nat {
 	enum nat_hairpin hairpin;
 	enum nat_refresh refresh;
 	enum nat_lifetime lifetime;
-	bool udp_blocked;	  /* UDP from the LAN is dropped */
+	/* What a host sends from a mapped port leaves by that mapping. */
+	bool map_outbound;
+	bool udp_blocked; /* UDP from the LAN is dropped */
 	enum nat_wan_input wan_input;
 	unsigned udp_timeout_s;	       /* default 30 */
 	unsigned udp_stream_timeout_s; /* default 120 */
 	/* 0: what is usual with who does it, see nat_filled. */
-	unsigned tcp_timeout_s;		   /* established */
-	unsigned tcp_transitory_timeout_s; /* opening and closing */
+	unsigned tcp_timeout_s;		   /* established or half closed */
+	unsigned tcp_transitory_timeout_s; /* opening, or closed both ways */
 	unsigned icmp_timeout_s;	   /* queries */
 };
 
@@ -96,9 +98,9 @@ const char *nat_why_engine(const struct nat *nat);
 
 /*
  * NAT with each default in place of its 0, as BY has it: addresses, ports of a
- * block, timeouts. netfilter's own timeouts of TCP's opening and closing states
- * differ by state, from 10 s to 2 min: the longest is told, unless one is asked
- * for, which all of them then have.
+ * block, timeouts. netfilter's own timeouts of TCP's states but for the
+ * established one differ, from 10 s to 2 min: the longest is told, unless one
+ * is asked for, which all of them then have.
  */
 struct nat nat_filled(const struct nat *nat, enum nat_by by);
 

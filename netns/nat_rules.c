@@ -309,7 +309,10 @@ static void put_engine(struct rules *r)
 	       "}\n");
 }
 
-/* Base chains are filled anew; the daemon's own three keep what they hold. */
+/*
+ * Base chains are filled anew; the daemon's own three keep what they hold. For
+ * an engine these are a book that natrig reads, and nothing leads there.
+ */
 static void put_portmap(struct rules *r)
 {
 	put(r, "table inet portmap {\n"
@@ -327,8 +330,12 @@ static void put_portmap(struct rules *r)
 	       "	}\n"
 	       "}\n"
 	       "flush chain inet portmap dstnat\n"
-	       "flush chain inet portmap srcnat\n"
-	       "add rule inet portmap dstnat jump prerouting\n"
+	       "flush chain inet portmap srcnat\n");
+	if (r->place->engine)
+		put(r, "delete chain inet portmap dstnat\n"
+		       "delete chain inet portmap srcnat\n");
+	else
+		put(r, "add rule inet portmap dstnat jump prerouting\n"
 	       "add rule inet portmap srcnat jump postrouting\n");
 }
 
@@ -356,6 +363,8 @@ int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text
 			"delete table inet router\n");
 	if (place->engine) {
 		put_engine(&r);
+		if (place->portmap)
+			put_portmap(&r);
 		return length_of(&r, err);
 	}
 	put(&r, "table inet router {\n");

@@ -66,6 +66,11 @@ struct natbox {
 	int host_fd; /* to the router's own stack, by way of lo */
 	struct natbox_block *blocks;
 	unsigned block_count;
+	struct natbox_grant *grants;
+	unsigned grant_count;
+	bool lacks_grants;
+	natbox_heard_fn *heard; /* NULL: nobody to be told */
+	void *heard_arg;
 	struct batch *batch;
 	struct outbox *outbox;
 };
@@ -118,8 +123,11 @@ static struct engine_config config_of(const struct natbox_plan *plan)
 		.block_ports = nat->block_ports,
 		.paired_pooling = nat->pooling == NAT_POOLING_PAIRED,
 		.hairpin = hairpins[nat->hairpin],
+		.hairpin_unfiltered = true,
 		.refresh_inbound = nat->refresh == NAT_REFRESH_BOTH,
 		.absolute_lifetime = nat->lifetime == NAT_LIFETIME_ABSOLUTE,
+		.map_outbound = nat->map_outbound,
+		.map_apart = !nat->map_outbound,
 		.udp_timeout_s = nat->udp_timeout_s,
 		.udp_stream_timeout_s = nat->udp_stream_timeout_s,
 		/* As netfilter has it, so that the two are one NAT. */
@@ -417,6 +425,12 @@ static int hear(struct natbox *b, uint64_t now_us, enum engine_side from,
 		return err_set(err, errno, "cannot hear a link: %s",
 			       strerror(errno));
 	look_at_mtus(b, (unsigned)count);
+	if (b->heard && count) {
+		int code = b->heard(b->heard_arg, now_us, err);
+
+		if (code)
+			return code;
+	}
 	for (unsigned i = 0; i < (unsigned)count; i++)
 		take_message(b, now_us, from, i);
 	send_out(b);
@@ -556,6 +570,8 @@ int natbox_restart(struct natbox *b, const struct natbox_plan *plan,
 		return err_set(err, -code, "%s: %s", plan->where, why.text);
 	engine_free(b->engine);
 	b->engine = engine;
+	b->grant_count = 0;
+	b->lacks_grants = true;
 	b->wan_count = config.pool_count;
 	memcpy(b->wan_ips, config.pool, sizeof(b->wan_ips));
 	return 0;
@@ -615,6 +631,7 @@ void natbox_free(struct natbox *b, struct closing **closing)
 	engine_free(b->engine);
 	free(b->blocks);
 	free(b->outbox);
+	free(b->grants);
 	free(b->batch);
 	free(b);
 }
@@ -639,6 +656,79 @@ int natbox_set_blocks(struct natbox *b, const struct natbox_block *blocks,
 	b->blocks = copy;
 	b->block_count = count;
 	return 0;
+}
+
+/* --- grants ----------------------------------------------------------------- */
+
+static bool has_grant(const struct natbox_grant *grants, unsigned count,
+		      const struct natbox_grant *wanted)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (grants[i].proto == wanted->proto &&
+		    grants[i].external_port == wanted->external_port &&
+		    endpoint_equal(grants[i].inside, wanted->inside))
+			return true;
+	return false;
+}
+
+/*
+ * The daemon has promised the port: whoever was using it by chance loses it.
+ * A mapping to where no host of the LAN can be leads nowhere with netfilter,
+ * too.
+ */
+static int grant(struct natbox *b, uint64_t now_us,
+		 const struct natbox_grant *g, struct err *err)
+{
+	int code = engine_map(b->engine, now_us, g->proto, g->external_port,
+			      g->inside.ip, g->inside.port, 0);
+
+	if (code == -EEXIST) {
+		engine_evict_port(b->engine, g->proto, g->external_port);
+		code = engine_map(b->engine, now_us, g->proto,
+				  g->external_port, g->inside.ip,
+				  g->inside.port, 0);
+	}
+	if (!code || code == -EINVAL)
+		return 0;
+	return err_set(err, -code, "a NAT engine cannot map port %u: %s",
+		       g->external_port, strerror(-code));
+}
+
+int natbox_set_grants(struct natbox *b, uint64_t now_us,
+		      const struct natbox_grant *grants, unsigned count,
+		      struct err *err)
+{
+	struct natbox_grant *copy = calloc(count + 1, sizeof(*copy));
+	int code = 0;
+
+	if (!copy)
+		return err_set(err, ENOMEM, "no memory for port mappings");
+	if (count)
+		memcpy(copy, grants, count * sizeof(*copy));
+	for (unsigned i = 0; i < b->grant_count; i++)
+		if (!has_grant(copy, count, &b->grants[i]))
+			(void)engine_unmap_softly(b->engine,
+						  b->grants[i].proto,
+						  b->grants[i].external_port);
+	for (unsigned i = 0; i < count && !code; i++)
+		if (!has_grant(b->grants, b->grant_count, &copy[i]))
+			code = grant(b, now_us, &copy[i], err);
+	free(b->grants);
+	b->grants = copy;
+	b->grant_count = count;
+	b->lacks_grants = false;
+	return code;
+}
+
+bool natbox_lacks_grants(const struct natbox *b)
+{
+	return b->lacks_grants;
+}
+
+void natbox_on_heard(struct natbox *b, natbox_heard_fn *heard, void *arg)
+{
+	b->heard = heard;
+	b->heard_arg = arg;
 }
 
 void natbox_stats(const struct natbox *b, struct engine_stats *stats)

@@ -32,5 +32,5 @@ coverage:
 
 EXTRA_DIST += tests/conftest.py tests/helpers.py tests/test_clean.py \
 	tests/test_cli.py tests/test_doctor.py tests/test_exec.py \
-	tests/packets.py tests/test_probe.py tests/test_time.py \
+	tests/packets.py tests/test_certify.py tests/test_probe.py tests/test_time.py \
 	tests/test_run.py tests/test_verify_show.py tests/valgrind.supp

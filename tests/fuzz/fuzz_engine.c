@@ -341,7 +341,11 @@ static void map(struct run *r, struct reader *in)
 	int proto = how & 1 ? UDP : TCP;
 	uint16_t external = (uint16_t)(1000 + (ports >> 4));
 
-	if (how & 2)
+	if ((how & 14) == 14)
+		engine_evict_port(r->engine, proto, external);
+	else if ((how & 6) == 6)
+		engine_unmap_softly(r->engine, proto, external);
+	else if (how & 2)
 		engine_unmap(r->engine, proto, external);
 	else
 		engine_map(r->engine, r->now_us, proto, external,
@@ -419,6 +423,8 @@ static void configure(struct engine_config *c, struct reader *in)
 		.refresh_inbound = b >> 5 & 1,
 		.absolute_lifetime = b >> 6 & 1,
 		.map_outbound = b >> 7,
+		.map_apart = !(b >> 7) && d & 1,
+		.hairpin_unfiltered = d >> 1 & 1,
 		.pool_count = 1u + d % 3,
 		.udp_blocked = (d >> 2 & 15) == 15,
 		.udp_timeout_s = 30,

@@ -15,7 +15,9 @@
 #include "harness/rng.h"
 #include "wire/stun.h"
 
-#define PROBE_EXCHANGES 8
+#define PROBE_EXCHANGES 9
+/* So many external addresses may a pool have: the first port's, and these. */
+#define PROBE_CONTROLS (PROBE_EXCHANGES - 1)
 
 enum probe_bulk {
 	BULK_NONE,
@@ -62,7 +64,8 @@ struct lifetime_search {
 	uint16_t mapped_port;
 	unsigned phase;
 	unsigned pool_tries; /* to have both ports on one external address */
-	unsigned opened;     /* mappings, in all searches */
+	uint64_t kept_us;    /* when the controls were last heard of */
+	bool keeping;	     /* that is all that is asked just now */
 };
 
 struct probe {
@@ -81,7 +84,13 @@ struct probe {
 	struct endpoint shared_mapped[4];
 	struct endpoint hairpin_mapped[2];
 	unsigned hairpin_ports[2];
-	unsigned control_port; /* the lifetime questions' second one */
+	/* The lifetime questions' second ports, one an external address. */
+	struct probe_control {
+		unsigned port;
+		uint32_t ip;
+	} controls[PROBE_CONTROLS];
+	unsigned control_count;
+	unsigned control_port; /* of the trial in hand */
 	struct lifetime_search search;
 };
 

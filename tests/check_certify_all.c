@@ -7,6 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "harness/certify.h"
 #include "harness/pool.h"
@@ -17,11 +18,13 @@ enum {
 	MAPPINGS = NAT_APDM + 1,
 	FILTERINGS = NAT_APDF + 1,
 	PORTS = NAT_PORTS_PRESERVE_ONLY + 1,
-	/* Held to 150 ms each on average; a machine may be busy. */
+	/*
+	 * What each may take on average, and for how much of its own CPU time
+	 * a busy machine may let it wait besides.
+	 */
 	AVERAGE_MS = 150,
-	PATIENCE = 3,
-	TIMEOUT_S = 300,
-	STUN_NODES = 2
+	PATIENCE = 10,
+	TIMEOUT_S = 300
 };
 
 struct count {
@@ -88,6 +91,27 @@ static void certify_by_both(const struct nat *nat, struct count *count)
 static const struct nat usual = {.udp_timeout_s = 30,
 				 .udp_stream_timeout_s = 120};
 
+static uint64_t cpu_ms(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_SELF, &used);
+	return (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 +
+	       (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+}
+
+static void conclude(const struct count *c)
+{
+	uint64_t wall_ms = c->us / 1000 / c->routers;
+	uint64_t own_ms = cpu_ms() / c->routers;
+
+	printf("%u routers, %u lie, %ju ms each, %ju ms of it CPU time\n",
+	       c->routers, c->lies, (uintmax_t)wall_ms, (uintmax_t)own_ms);
+	ck_assert_uint_eq(c->lies, 0);
+	ck_assert_uint_le(own_ms, AVERAGE_MS);
+	ck_assert_uint_le(wall_ms, AVERAGE_MS + PATIENCE * own_ms);
+}
+
 static int all_behaviours(void *arg)
 {
 	struct count count = {0, 0, 0};
@@ -102,12 +126,8 @@ static int all_behaviours(void *arg)
 		nat.ports = i / MAPPINGS / FILTERINGS;
 		certify_by_both(&nat, &count);
 	}
-	printf("%u routers, %u lie, %.0f ms each\n", count.routers, count.lies,
-	       (double)count.us / 1000 / count.routers);
 	ck_assert_uint_ge(count.routers, 45);
-	ck_assert_uint_eq(count.lies, 0);
-	ck_assert_uint_le(count.us / count.routers / 1000,
-			  AVERAGE_MS * PATIENCE);
+	conclude(&count);
 	return 0;
 }
 
@@ -167,9 +187,7 @@ static int all_knobs(void *arg)
 		nat.udp_stream_timeout_s = 120 + i;
 		certify_by_both(&nat, &count);
 	}
-	printf("%u routers, %u lie, %.0f ms each\n", count.routers, count.lies,
-	       (double)count.us / 1000 / count.routers);
-	ck_assert_uint_eq(count.lies, 0);
+	conclude(&count);
 	return 0;
 }
 

@@ -112,8 +112,9 @@ static void ask_keeps(struct exam *x)
 	struct query q;
 	bool kept, refreshed;
 
+	/* A remark says that it is longer. */
 	if (!exam_knows(x, EXAM_ICMP_LIFETIME) ||
-	    exam_value(x, EXAM_ICMP_LIFETIME) >= MOST_S) {
+	    x->report->findings[EXAM_ICMP_LIFETIME].note[0]) {
 		exam_unknown(x, EXAM_ICMP_ERROR_KEEPS,
 			     "when a query is forgotten is not known");
 		return;

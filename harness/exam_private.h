@@ -107,7 +107,7 @@ int exam_value(const struct exam *x, enum exam_item item);
 
 /*
  * How long something lives, of which ALIVE tells whether it does after so many
- * seconds; near EXPECTED_S if it is there. Up to MAX_S.
+ * seconds; near EXPECTED_S if it is there. Up to MAX_S, or twice EXPECTED_S.
  */
 void exam_lifetime(struct exam *x, enum exam_item item,
 		   bool (*alive)(struct exam *x, uint64_t after_us),

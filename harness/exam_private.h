@@ -2,7 +2,8 @@
 /*
  * What the files of the exam share; for nobody else.
  *
- *   exam.c       packets sent and heard, findings, the order of questions
+ *   exam.c       findings, the order of questions
+ *   exam_io.c    packets sent and heard
  *   exam_udp.c   questions of UDP, exam_tcp.c of TCP, exam_icmp.c of ICMP
  *
  * An error of the lab sticks (x->code): from then on nothing is sent or heard,
@@ -45,6 +46,8 @@ struct exam {
 
 /* --- sending and hearing -------------------------------------------------- */
 
+void exam_open(struct exam *x); /* where it fails, x->code is set */
+void exam_close(struct exam *x);
 /* Of IN0 and IN1; never given twice. */
 uint16_t exam_port(struct exam *x);
 struct endpoint exam_at(const struct exam *x, enum exam_who who, uint16_t port);

@@ -9,7 +9,8 @@ libharness_a_SOURCES = \
 	harness/driver_quiet.c \
 	harness/evidence.c harness/evidence.h \
 	harness/exam.c harness/exam.h harness/exam_private.h \
-	harness/exam_icmp.c harness/exam_tcp.c harness/exam_udp.c \
+	harness/exam_icmp.c harness/exam_io.c \
+	harness/exam_tcp.c harness/exam_udp.c \
 	harness/pool.c harness/pool.h \
 	harness/pool_worker.c harness/pool_worker.h \
 	harness/probe.c harness/probe.h harness/probe_private.h \

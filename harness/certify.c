@@ -121,6 +121,25 @@ static unsigned router_of(unsigned number)
 	return number * (1 + HOSTS_EACH);
 }
 
+/* When nothing is left of any mapping; of a block there are few. */
+static uint64_t rest_us(const struct lab_plan_node *node)
+{
+	const struct nat filled = nat_filled(&node->nat, NAT_BY_ENGINE);
+	const struct nat *nat = &filled;
+	const unsigned timeouts_s[] = {nat->udp_timeout_s,
+				       nat->udp_stream_timeout_s,
+				       nat->tcp_timeout_s,
+				       nat->tcp_transitory_timeout_s,
+				       nat->icmp_timeout_s};
+	unsigned longest = 0;
+
+	for (unsigned i = 0; i < sizeof(timeouts_s) / sizeof(*timeouts_s); i++)
+		if (timeouts_s[i] > longest)
+			longest = timeouts_s[i];
+	return nat->ports == NAT_PORTS_BLOCK ?
+		       (longest + 1) * UINT64_C(1000000) : 0;
+}
+
 static int probe_one(struct measuring *m, unsigned number,
 		     struct driver *driver, struct lab *lab, struct err *err)
 {
@@ -130,6 +149,7 @@ static int probe_one(struct measuring *m, unsigned number,
 			   STUN_PORT},
 		.lifetime = true,
 		.lifetime_max_us = longest_us(&m->lab.plan.nodes[router].nat),
+		.rest_us = rest_us(&m->lab.plan.nodes[router]),
 		.seed = m->lab.seed};
 
 	return probe_in_lab(driver, lab, router + 1, (int)router + 2, &config,
@@ -153,7 +173,8 @@ static int exam_one(struct measuring *m, unsigned number,
 		.tcp_timeout_s = nat.tcp_timeout_s,
 		.tcp_transitory_s = nat.tcp_transitory_timeout_s,
 		.icmp_timeout_s = nat.icmp_timeout_s,
-		.absolute = nat.lifetime == NAT_LIFETIME_ABSOLUTE};
+		.absolute = nat.lifetime == NAT_LIFETIME_ABSOLUTE,
+		.rest_us = rest_us(node)};
 
 	return exam_in_lab(driver, lab, raw, &config,
 			   &m->measured[number].exam, err);

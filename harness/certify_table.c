@@ -156,6 +156,9 @@ static int wanted_ports(const struct asked *a)
 		[NAT_PORTS_BLOCK] = PROBE_BLOCK,
 		[NAT_PORTS_PRESERVE_ONLY] = PROBE_PRESERVED};
 
+	/* On two addresses two blocks may have the same ports. */
+	if (a->nat.ports == NAT_PORTS_BLOCK && a->nat.pool > 1)
+		return PROBE_SEQUENTIAL;
 	return values[a->nat.ports];
 }
 

@@ -145,6 +145,8 @@ static void ask_all(struct exam *x, const struct exam_question *questions,
 	for (unsigned i = 0; i < count; i++) {
 		const struct exam_question *q = &questions[i];
 
+		if (x->config->rest_us)
+			exam_wait(x, x->config->rest_us);
 		if (!q->of_udp || !x->config->udp_blocked) {
 			q->ask(x);
 			continue;

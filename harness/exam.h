@@ -71,6 +71,11 @@ struct exam_config {
 	unsigned tcp_timeout_s, tcp_transitory_s, icmp_timeout_s;
 	/* Timeouts of the two TCP states run from a mapping's making. */
 	bool absolute;
+	/*
+	 * Where a host has few ports: so long is waited before each question,
+	 * until all mappings of those before have ended. 0: not at all.
+	 */
+	uint64_t rest_us;
 };
 
 struct exam_report {

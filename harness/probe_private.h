@@ -102,6 +102,7 @@ struct probe_stage {
 	const char *name;
 	void (*start)(struct probe *p);
 	bool (*finish)(struct probe *p);
+	bool rests; /* before it begins, see config.rest_us */
 };
 
 /* --- probe.c -------------------------------------------------------------- */
@@ -118,6 +119,8 @@ void probe_remark(struct probe *p, enum probe_item item, const char *note, ...)
 	__attribute__((format(printf, 3, 4)));
 void probe_unknown(struct probe *p, enum probe_item item, const char *why, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What is asked now is put off until old mappings have ended. */
+void probe_rest(struct probe *p);
 /* Answered with success, and so with an address. */
 bool probe_mapped(const struct exchange *e);
 /* The server's four corners: its own or other address, own or other port. */

@@ -77,6 +77,7 @@ static void open_mapping(struct probe *p)
 	s->port = probe_take_port(p);
 	probe_ask(p, s->port, p->config.server);
 	ask_controls(p, 0);
+	probe_rest(p);
 }
 
 /* The control that shares its external address, if there is one. */

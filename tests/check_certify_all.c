@@ -23,7 +23,7 @@ enum {
 	 * a busy machine may let it wait besides.
 	 */
 	AVERAGE_MS = 150,
-	PATIENCE = 10,
+	PATIENCE = 20,
 	TIMEOUT_S = 300
 };
 
@@ -172,6 +172,8 @@ static const struct nat knobs[] = {
 	{.mapping = NAT_ADM, .filtering = NAT_ADF, .udp_blocked = true},
 	{.mapping = NAT_EIM, .filtering = NAT_ADF, .ports = NAT_PORTS_BLOCK,
 	 .block_ports = 128},
+	{.mapping = NAT_EIM, .filtering = NAT_EIF, .ports = NAT_PORTS_BLOCK,
+	 .block_ports = 2, .pool = 2, .hairpin = NAT_HAIRPIN_EXTERNAL},
 };
 
 static int all_knobs(void *arg)

@@ -240,7 +240,12 @@ static void print_timeouts(const struct nat *nat)
 	char text[40];
 
 	for (unsigned i = 0; i < TIMEOUTS; i++) {
-		if (timeouts[i].words[0] != ',')
+		bool more = timeouts[i].words[0] == ',';
+
+		/* A lifetime that nothing changes is one. */
+		if (more && nat->lifetime == NAT_LIFETIME_ABSOLUTE)
+			continue;
+		if (!more)
 			printf("%s", i ? "\n               " :
 					 "  timeouts     ");
 		printf("%s%s", timeouts[i].words,
@@ -266,13 +271,10 @@ static void print_translation(const struct nat *nat)
 	       "  lifetime     %s\n",
 	       hairpin_words[nat->hairpin], refresh_words[nat->refresh],
 	       lifetime_words[nat->lifetime]);
-	if (nat->map_outbound)
-		printf("  portmap      what leaves a mapped port leaves by its "
-		       "mapping\n");
 }
 
 static void print_text(const char *name, const char *summary,
-		       const struct nat *nat, const char *rules)
+		       const struct nat *nat, bool portmap, const char *rules)
 {
 	const char *why = nat_why_engine(nat);
 
@@ -281,6 +283,12 @@ static void print_text(const char *name, const char *summary,
 	printf("  filtering    %s\n", filtering_words[nat->filtering]);
 	if (nat->mapping != NAT_MAPPING_NONE)
 		print_translation(nat);
+	if (portmap)
+		printf("  portmap      by miniupnpd%s; %s\n",
+		       why ? ", whose grants the engine follows" : "",
+		       nat->map_outbound ?
+			       "what a host sends leaves by its mapping, too" :
+			       "for what comes in");
 	printf("  UDP          %s\n",
 	       nat->udp_blocked ? "from the LAN is dropped" : "allowed");
 	print_timeouts(nat);
@@ -305,7 +313,7 @@ static int show(const char *name, const char *summary, const struct nat *nat,
 
 	rules_of(nat, portmap, rules);
 	if (!as_json) {
-		print_text(name, summary, nat, rules);
+		print_text(name, summary, nat, portmap, rules);
 		return EXIT_HOLDS;
 	}
 	json = nat_json(nat);

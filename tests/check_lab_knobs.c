@@ -5,6 +5,10 @@
  */
 #include "tests/check_lab_world.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define SECOND_US 1000000ULL
@@ -141,6 +145,21 @@ LAB_TEST(an_arbitrary_pool_gives_any)
 	ck_assert_uint_eq(used, 15);
 }
 
+static bool has_address(struct world *w, unsigned index, uint32_t ip)
+{
+	struct sockaddr_in here = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(ip)};
+	bool has;
+	int fd;
+
+	ok(lab_enter(w->lab, world_node(w, index), err));
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	has = bind(fd, (struct sockaddr *)&here, sizeof(here)) == 0;
+	close(fd);
+	lab_leave(w->lab);
+	return has;
+}
+
 LAB_TEST(a_pool_is_renumbered_as_a_whole)
 {
 	struct nat nat = eim(NAT_EIF);
@@ -163,10 +182,32 @@ LAB_TEST(a_pool_is_renumbered_as_a_whole)
 	for (unsigned i = 0; i < 2; i++) {
 		ck_assert(ips[i] != old[0] && ips[i] != old[1] &&
 			  ips[i] != world_ip(w, CAFE));
+		ck_assert(has_address(w, HOME, ips[i]));
+		ck_assert(!has_address(w, HOME, old[i]));
 		check_let_in(fds[i], s, seen[i], false);
 		seen[i] = seen_by(w, fds[i], S, s);
 		ck_assert_uint_eq(index_in_pool(w, seen[i].ip), i);
 		check_let_in(fds[i], s, seen[i], true);
+	}
+}
+
+/* Each of them is the router's own: a closed port of its says so. */
+LAB_TEST(a_pools_addresses_take_strays)
+{
+	uint32_t ips[NAT_MAX_POOL];
+	struct nat nat = eim(NAT_EIF);
+	int s;
+
+	nat.pool = 3;
+	nat.wan_input = NAT_WAN_ACCEPT;
+	up(w, &nat, false);
+	s = udp_open(w, S, 3478);
+	setsockopt(s, IPPROTO_IP, IP_RECVERR, &(int){1}, sizeof(int));
+	ck_assert_uint_eq(lab_wan_ips(world_node(w, HOME), ips), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		udp_send(s, at(ips[i], 5000), "stray");
+		ck_assert(udp_wait(s, NULL, 0) < 0);
+		ck_assert_int_eq(errno, ECONNREFUSED);
 	}
 }
 
@@ -327,6 +368,7 @@ TCase *knob_tests(void)
 	tcase_add_test(knobs, a_paired_pool_gives_each_host_one);
 	tcase_add_test(knobs, an_arbitrary_pool_gives_any);
 	tcase_add_test(knobs, a_pool_is_renumbered_as_a_whole);
+	tcase_add_test(knobs, a_pools_addresses_take_strays);
 	tcase_add_test(knobs, blocks_know_a_pool);
 	tcase_add_test(knobs, hairpin_has_three_ways);
 	tcase_add_test(knobs, refresh_is_by_either_or_by_the_inside);

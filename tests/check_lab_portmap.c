@@ -290,6 +290,39 @@ START_TEST(what_goes_out_by_the_mapping)
 }
 END_TEST
 
+PORTMAP_TEST(a_new_address_has_the_mapping)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+
+	map(&m, 7200);
+	check_mapped(&m, true);
+	ok(lab_renumber(w->lab, world_node(w, HOME), err));
+	m.outside.ip = world_ip(w, HOME);
+	check_mapped(&m, true);
+	close_mapped(w, &m);
+}
+
+/* Nothing is skipped: the daemon counts by itself. */
+PORTMAP_TEST(a_lease_ends_in_real_time)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+	uint64_t end_us = clock_real_us() + 20 * SECOND_US;
+	char got[16];
+	bool in = true;
+
+	map(&m, 1);
+	while (in) {
+		/* Another flow each time: one would outlive the mapping. */
+		int s = udp_open(w, S, 0);
+
+		udp_send(s, m.outside, "still?");
+		in = udp_wait(m.a, got, sizeof(got)) > 0;
+		ck_assert_uint_lt(clock_real_us(), end_us);
+		close(s);
+	}
+	close_mapped(w, &m);
+}
+
 /* Whoever happens to have the port loses what comes in by it. */
 PORTMAP_TEST(a_grant_takes_a_port_over)
 {
@@ -428,6 +461,8 @@ TCase *portmap_tests(void)
 	tcase_add_loop_test(portmap, a_mapping_is_given_up, 0, 2);
 	tcase_add_loop_test(portmap, what_goes_out_is_as_before, 0, 2);
 	tcase_add_test(portmap, what_goes_out_by_the_mapping);
+	tcase_add_loop_test(portmap, a_new_address_has_the_mapping, 0, 2);
+	tcase_add_loop_test(portmap, a_lease_ends_in_real_time, 0, 2);
 	tcase_add_loop_test(portmap, a_grant_takes_a_port_over, 0, 2);
 	tcase_add_loop_test(portmap, a_flow_outlives_its_mapping, 0, 2);
 	return portmap;

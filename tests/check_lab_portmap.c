@@ -323,6 +323,28 @@ PORTMAP_TEST(a_lease_ends_in_real_time)
 	close_mapped(w, &m);
 }
 
+/* From netfilter to an engine and back: the daemon and its grants stay. */
+LAB_TEST(set_takes_the_mapping_along)
+{
+	struct nat nat = nat_preset_find("symmetric")->nat;
+	struct mapped m;
+
+	by_engine = false;
+	m = open_nat(w, &nat, LAB_PORTMAP_NAT_PMP);
+	map(&m, 7200);
+	check_mapped(&m, true);
+	for (unsigned i = 0; i < 2; i++) {
+		nat.ports = i ? NAT_PORTS_RANDOM : NAT_PORTS_SEQUENTIAL;
+		ok(lab_set(w->lab, world_node(w, HOME), &nat,
+			   LAB_PORTMAP_NAT_PMP, err));
+		check_mapped(&m, true);
+		map_port(&m, 5000, (uint16_t)(6001 + i), 7200);
+		m.outside.port = (uint16_t)(6001 + i);
+		check_mapped(&m, true);
+	}
+	close_mapped(w, &m);
+}
+
 /* Whoever happens to have the port loses what comes in by it. */
 PORTMAP_TEST(a_grant_takes_a_port_over)
 {
@@ -463,6 +485,7 @@ TCase *portmap_tests(void)
 	tcase_add_test(portmap, what_goes_out_by_the_mapping);
 	tcase_add_loop_test(portmap, a_new_address_has_the_mapping, 0, 2);
 	tcase_add_loop_test(portmap, a_lease_ends_in_real_time, 0, 2);
+	tcase_add_test(portmap, set_takes_the_mapping_along);
 	tcase_add_loop_test(portmap, a_grant_takes_a_port_over, 0, 2);
 	tcase_add_loop_test(portmap, a_flow_outlives_its_mapping, 0, 2);
 	return portmap;

@@ -314,7 +314,7 @@ int reader_router(struct reader *r, const struct yaml_node *body, bool set,
 {
 	const struct yaml_node *nat;
 	char where[SCENARIO_NAME_BYTES + 16] = "router ";
-	const unsigned pool = node->nat.pool;
+	unsigned pool = nat_filled(&node->nat, NAT_BY_ENGINE).pool, now;
 	struct err why = {0};
 	int ret;
 
@@ -325,11 +325,11 @@ int reader_router(struct reader *r, const struct yaml_node *body, bool set,
 	if (set && !body->members)
 		return reader_refuse(r, body, "nothing to set of %s",
 				     node->name);
-	if (set && node->nat.pool != pool)
+	now = nat_filled(&node->nat, NAT_BY_ENGINE).pool;
+	if (set && now != pool)
 		return reader_refuse(r, body, "a pool of %u addresses instead "
-				     "of %u: a router's addresses cannot be set "
-				     "while it runs", node->nat.pool ? node->nat.pool : 1,
-				     pool ? pool : 1);
+				     "of %u: a router's addresses cannot be "
+				     "set while it runs", now, pool);
 	ret = lab_router_supported(node, &why);
 	if (!ret)
 		return 0;

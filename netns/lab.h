@@ -132,9 +132,12 @@ int lab_flush(struct lab *lab, struct lab_node *router, struct err *err);
 int lab_reboot(struct lab *lab, struct lab_node *router, struct err *err);
 /* A new, unused WAN address; NAT state of the old one is gone. */
 int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err);
-/* New behaviour (but no pool of another size) or portmap, keeping conntrack (and leases where the daemon
- * stays). An engine whose behaviour changes begins anew, and so does a router
- * that gets or loses one. A daemon that is newly wanted is started, but see lab_ready. */
+/*
+ * New behaviour (but no pool of another size) or portmap, keeping conntrack
+ * (and leases where the daemon stays). An engine whose behaviour changes begins
+ * anew, and so does a router that gets or loses one. A daemon that is newly
+ * wanted is started, but see lab_ready.
+ */
 int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 	    unsigned portmap, struct err *err);
 

@@ -196,7 +196,7 @@ static int make_node(struct making *m, struct lab_node *node,
 		code = set_sysctls(m, bridge_sysctls, COUNT(bridge_sysctls),
 				   err);
 	if (!code && !has_usual_timeouts(m, &node->plan.nat))
-		code = lab_router_timeouts(m->proc_fd, node, true, err);
+		code = lab_router_timeouts(m->proc_fd, node, NULL, err);
 	if (!code)
 		code = lab_router_rules(m->lab, node, true, err);
 	return code;

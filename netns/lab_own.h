@@ -120,9 +120,9 @@ int lab_settle(struct netlink *nl, unsigned ifindex, const char *where,
 /* lab_router.c; the calling thread is in the router's namespace */
 int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
 		     struct err *err);
-/* FRESH: the kernel still has its own. */
-int lab_router_timeouts(int proc_fd, const struct lab_node *router, bool fresh,
-			struct err *err);
+/* Those that were others before; WAS NULL: the kernel still has its own. */
+int lab_router_timeouts(int proc_fd, const struct lab_node *router,
+			const struct nat *was, struct err *err);
 int lab_router_daemon(struct lab *lab, struct lab_node *router,
 		      struct err *err);
 /* Only a router without an engine lets the kernel forward. */

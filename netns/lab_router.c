@@ -2,6 +2,7 @@
 #include "netns/lab_own.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,43 +54,58 @@ static int set_timeout(int proc_fd, const char *name, unsigned seconds,
 	return lab_sysctl(proc_fd, name, text, err);
 }
 
-int lab_router_timeouts(int proc_fd, const struct lab_node *router, bool fresh,
-			struct err *err)
+/* What the kernel has where the NAT says 0. */
+static const struct timeout {
+	const char *name;
+	size_t at; /* in struct nat */
+	unsigned usual_s;
+} timeouts[] = {
+	{"udp_timeout", offsetof(struct nat, udp_timeout_s), 30},
+	{"udp_timeout_stream", offsetof(struct nat, udp_stream_timeout_s), 120},
+	{"icmp_timeout", offsetof(struct nat, icmp_timeout_s), 30},
+	{"tcp_timeout_established", offsetof(struct nat, tcp_timeout_s),
+	 432000},
+	/* With data on its way, or sent in vain: shorter by itself. */
+	{"tcp_timeout_unacknowledged", offsetof(struct nat, tcp_timeout_s),
+	 300},
+	{"tcp_timeout_max_retrans", offsetof(struct nat, tcp_timeout_s), 300},
+	/* Half closed, which RFC 5382 counts as established. */
+	{"tcp_timeout_fin_wait", offsetof(struct nat, tcp_timeout_s), 120},
+	{"tcp_timeout_close_wait", offsetof(struct nat, tcp_timeout_s), 60},
+	{"tcp_timeout_syn_sent",
+	 offsetof(struct nat, tcp_transitory_timeout_s), 120},
+	{"tcp_timeout_syn_recv",
+	 offsetof(struct nat, tcp_transitory_timeout_s), 60},
+	{"tcp_timeout_last_ack",
+	 offsetof(struct nat, tcp_transitory_timeout_s), 30},
+	{"tcp_timeout_time_wait",
+	 offsetof(struct nat, tcp_transitory_timeout_s), 120},
+	{"tcp_timeout_close", offsetof(struct nat, tcp_transitory_timeout_s),
+	 10},
+};
+
+static unsigned timeout_of(const struct nat *nat, const struct timeout *t)
 {
-	const struct nat *nat = &router->plan.nat;
-	const struct {
-		const char *name;
-		unsigned seconds, was_s;
-	} timeouts[] = {
-		{"udp_timeout", nat->udp_timeout_s, 0},
-		{"udp_timeout_stream", nat->udp_stream_timeout_s, 0},
-		{"tcp_timeout_established", nat->tcp_timeout_s, 432000},
-		{"icmp_timeout", nat->icmp_timeout_s, 30},
-		{"tcp_timeout_syn_sent", nat->tcp_transitory_timeout_s, 120},
-		{"tcp_timeout_syn_recv", nat->tcp_transitory_timeout_s, 60},
-		/* With data on its way, or sent in vain: shorter by itself. */
-		{"tcp_timeout_unacknowledged", nat->tcp_timeout_s, 300},
-		{"tcp_timeout_max_retrans", nat->tcp_timeout_s, 300},
-		/* Half closed, which RFC 5382 counts as established. */
-		{"tcp_timeout_fin_wait", nat->tcp_timeout_s, 120},
-		{"tcp_timeout_close_wait", nat->tcp_timeout_s, 60},
-		{"tcp_timeout_last_ack", nat->tcp_transitory_timeout_s, 30},
-		{"tcp_timeout_time_wait", nat->tcp_transitory_timeout_s, 120},
-		{"tcp_timeout_close", nat->tcp_transitory_timeout_s, 10},
-	};
+	return *(const unsigned *)((const char *)nat + t->at);
+}
+
+int lab_router_timeouts(int proc_fd, const struct lab_node *router,
+			const struct nat *was, struct err *err)
+{
 	char name[64];
 	int code = 0;
 
 	for (size_t i = 0; i < sizeof(timeouts) / sizeof(*timeouts) && !code;
 	     i++) {
-		unsigned seconds = timeouts[i].seconds;
+		unsigned seconds = timeout_of(&router->plan.nat, &timeouts[i]);
 
-		if (!seconds && fresh)
+		if (seconds == (was ? timeout_of(was, &timeouts[i]) : 0))
 			continue;
 		snprintf(name, sizeof(name), "netfilter/nf_conntrack_%s",
 			 timeouts[i].name);
 		code = set_timeout(proc_fd, name,
-				   seconds ? seconds : timeouts[i].was_s, err);
+				   seconds ? seconds : timeouts[i].usual_s,
+				   err);
 	}
 	return code;
 }
@@ -313,9 +329,10 @@ static int set_engine(struct lab *lab, struct lab_node *router, bool changes,
 }
 
 static int set_here(struct lab *lab, struct lab_node *router,
-		    unsigned old_portmap, bool changes, struct err *err)
+		    unsigned old_portmap, const struct nat *old,
+		    struct err *err)
 {
-	int code = lab_router_timeouts(-1, router, false, err);
+	int code = lab_router_timeouts(-1, router, old, err);
 
 	if (!code && router->plan.portmap != old_portmap && old_portmap)
 		code = lab_nft(lab, "table inet portmap\n"
@@ -326,7 +343,8 @@ static int set_here(struct lab *lab, struct lab_node *router,
 	if (!code)
 		code = lab_router_rules(lab, router, false, err);
 	if (!code)
-		code = set_engine(lab, router, changes, err);
+		code = set_engine(lab, router,
+				  !nat_equal(old, &router->plan.nat), err);
 	if (!code && router->plan.portmap && !router->own->daemon)
 		code = lab_router_daemon(lab, router, err);
 	return code;
@@ -362,8 +380,7 @@ int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 		end_daemon(router);
 	code = lab_enter(lab, router, err);
 	if (!code)
-		code = set_here(lab, router, old_portmap,
-				!nat_equal(&old, nat), err);
+		code = set_here(lab, router, old_portmap, &old, err);
 	lab_leave(lab);
 	/* lab_block's addresses are those that show outside. */
 	if (!code && turns)

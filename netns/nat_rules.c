@@ -310,8 +310,8 @@ static void put_engine(struct rules *r)
 }
 
 /*
- * Base chains are filled anew; the daemon's own three keep what they hold. For
- * an engine these are a book that natrig reads, and nothing leads there.
+ * Base chains are filled anew; the daemon's own three keep what they hold. With
+ * an engine nothing leads there: they are the daemon's own book.
  */
 static void put_portmap(struct rules *r)
 {

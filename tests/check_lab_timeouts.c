@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define SECOND_US 1000000ULL
 
@@ -207,6 +208,26 @@ START_TEST(tcp_ends_when_asked)
 }
 END_TEST
 
+/* A set brings a timeout, and takes it back. */
+LAB_TEST(tcp_timeouts_are_set)
+{
+	struct nat nat = nat_preset_find("easy")->nat;
+	struct tcp_pair p;
+
+	up(w, &nat, false);
+	for (unsigned i = 0; i < 2; i++) {
+		nat.tcp_timeout_s = i ? 0 : 600;
+		ok(lab_set(w->lab, world_node(w, HOME), &nat, 0, err));
+		p = tcp_open(w, A, i ? T : S, LONG_MS);
+		ck_assert_int_ge(p.server, 0);
+		world_skip(w, 602 * SECOND_US);
+		ck_assert_int_eq(send(p.server, "x", 1, 0), 1);
+		expect_bytes(p.client, i);
+		close(p.client);
+		close(p.server);
+	}
+}
+
 static int icmp_inside(void *arg)
 {
 	(void)arg;
@@ -227,6 +248,7 @@ TCase *timeout_tests(void)
 
 	tcase_set_timeout(timeouts, 60);
 	tcase_add_loop_test(timeouts, tcp_ends_when_asked, 0, 2);
+	tcase_add_test(timeouts, tcp_timeouts_are_set);
 	tcase_add_loop_test(timeouts, icmp_ends_when_asked, 0, 2);
 	return timeouts;
 }

@@ -16,7 +16,8 @@
 
 enum cast_kind { CAST_HOST, CAST_ROUTER, CAST_SERVER };
 
-#define CAST_MAX_IPS 8
+/* A pool of 8 addresses, a few times renumbered, and the LAN's. */
+#define CAST_MAX_IPS 32
 
 struct cast_node {
 	char name[64];

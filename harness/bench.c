@@ -14,6 +14,7 @@ static const char help[] =
 	"\n"
 	"  lab          what a lab costs to build and to drop\n"
 	"  run          what scenarios cost from file to verdict\n"
+	"  nat          what forwarding costs: netfilter's NAT, our own engine\n"
 	"\n"
 	"      --json   one JSON object\n"
 	"      --runs N how often each is measured (default 20)\n"
@@ -22,7 +23,7 @@ static const char help[] =
 static const struct {
 	const char *name;
 	int (*fn)(const struct bench_options *options, struct err *err);
-} subjects[] = {{"lab", bench_lab}, {"run", bench_run}};
+} subjects[] = {{"lab", bench_lab}, {"run", bench_run}, {"nat", bench_nat}};
 
 static int compare(const void *a, const void *b)
 {
@@ -59,7 +60,9 @@ static int run_subject(const char *name, const struct bench_options *options)
 		print_err(&err);
 		return EXIT_CANNOT_RUN;
 	}
-	return usage_error("bench", "unknown subject '%s'; there are: lab, run", name);
+	return usage_error("bench",
+			   "unknown subject '%s'; there are: lab, run, nat",
+			   name);
 }
 
 int cmd_bench(int argc, char **argv)
@@ -85,6 +88,6 @@ int cmd_bench(int argc, char **argv)
 			return bad_option("bench", argv, options);
 	}
 	if (argc - optind != 1)
-		return usage_error("bench", "wants one subject: lab or run");
+		return usage_error("bench", "wants one subject: lab, run or nat");
 	return run_subject(argv[optind], &o);
 }

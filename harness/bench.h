@@ -14,6 +14,7 @@ struct bench_options {
 
 int bench_lab(const struct bench_options *options, struct err *err);
 int bench_run(const struct bench_options *options, struct err *err);
+int bench_nat(const struct bench_options *options, struct err *err);
 
 double bench_median(double *values, unsigned count); /* sorts them */
 /* On a terminal, what is being measured; NULL clears the line. */

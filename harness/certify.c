@@ -11,7 +11,7 @@
 #include "harness/run.h"
 #include "wire/stun.h"
 
-enum { STUN_SERVERS = 2, HOSTS_EACH = 2 };
+enum { STUN_SERVERS = 2, HOSTS_EACH = 2, OUTSIDE = 2 };
 
 /* The lab that is made for measuring: a router, two hosts, another router... */
 struct measuring {
@@ -19,12 +19,14 @@ struct measuring {
 	const struct scenario *asked;
 	unsigned *routers; /* of the asked plan, those to be measured */
 	unsigned count;
-	struct probe_report *reports; /* one a measured router */
+	unsigned outside[OUTSIDE]; /* where the exam's packets go */
+	struct certify_measured *measured; /* one a measured router */
 };
 
 static bool alike(const struct lab_plan_node *a, const struct lab_plan_node *b)
 {
-	return !memcmp(&a->nat, &b->nat, sizeof(a->nat));
+	return nat_equal(&a->nat, &b->nat) &&
+	       lab_wants_engine(a) == lab_wants_engine(b);
 }
 
 /* Which of those to be measured stands for node I; or -1. */
@@ -53,10 +55,12 @@ static unsigned add_node(struct measuring *m, enum lab_kind kind, int router,
 
 static void add_router(struct measuring *m, unsigned number)
 {
+	const struct lab_plan_node *asked =
+		&m->asked->plan.nodes[m->routers[number]];
 	unsigned router = add_node(m, LAB_ROUTER, -1, "router", number);
 
-	m->lab.plan.nodes[router].nat =
-		m->asked->plan.nodes[m->routers[number]].nat;
+	m->lab.plan.nodes[router].nat = asked->nat;
+	m->lab.plan.nodes[router].force_engine = asked->force_engine;
 	for (unsigned i = 0; i < HOSTS_EACH; i++)
 		add_node(m, LAB_HOST, (int)router, "host",
 			 number * HOSTS_EACH + i);
@@ -72,11 +76,11 @@ static int make_plan(struct measuring *m)
 	for (unsigned i = 0; i < s->plan.count; i++)
 		if (s->plan.nodes[i].kind == LAB_ROUTER && stand_in(m, i) < 0)
 			m->routers[m->count++] = i;
-	m->reports = calloc(m->count + 1, sizeof(*m->reports));
+	m->measured = calloc(m->count + 1, sizeof(*m->measured));
 	m->lab.plan.nodes = calloc(m->count * (1 + HOSTS_EACH) + STUN_SERVERS +
-					   1,
+					   OUTSIDE + 1,
 				   sizeof(*m->lab.plan.nodes));
-	if (!m->reports || !m->lab.plan.nodes)
+	if (!m->measured || !m->lab.plan.nodes)
 		return -ENOMEM;
 	m->lab.seed = s->seed;
 	for (unsigned i = 0; i < m->count; i++)
@@ -84,6 +88,8 @@ static int make_plan(struct measuring *m)
 	for (unsigned i = 0; i < STUN_SERVERS; i++)
 		m->lab.stun_nodes[m->lab.stun_count++] =
 			add_node(m, LAB_SERVER, -1, "stun", i);
+	for (unsigned i = 0; i < OUTSIDE; i++)
+		m->outside[i] = add_node(m, LAB_SERVER, -1, "outside", i);
 	m->lab.control_node = add_node(m, LAB_SERVER, -1, "control", 0);
 	return 0;
 }
@@ -91,7 +97,7 @@ static int make_plan(struct measuring *m)
 static void measuring_end(struct measuring *m)
 {
 	free(m->routers);
-	free(m->reports);
+	free(m->measured);
 	free(m->lab.plan.nodes);
 }
 
@@ -109,25 +115,106 @@ static uint64_t longest_us(const struct nat *nat)
 	return (longest_s + longest_s / 2) * UINT64_C(1000000);
 }
 
+/* A router is followed in the plan by its hosts. */
+static unsigned router_of(unsigned number)
+{
+	return number * (1 + HOSTS_EACH);
+}
+
+/* When nothing is left of any mapping; of a block there are few. */
+static uint64_t rest_us(const struct lab_plan_node *node)
+{
+	const struct nat filled = nat_filled(&node->nat, NAT_BY_ENGINE);
+	const struct nat *nat = &filled;
+	const unsigned timeouts_s[] = {nat->udp_timeout_s,
+				       nat->udp_stream_timeout_s,
+				       nat->tcp_timeout_s,
+				       nat->tcp_transitory_timeout_s,
+				       nat->icmp_timeout_s};
+	unsigned longest = 0;
+
+	for (unsigned i = 0; i < sizeof(timeouts_s) / sizeof(*timeouts_s); i++)
+		if (timeouts_s[i] > longest)
+			longest = timeouts_s[i];
+	return nat->ports == NAT_PORTS_BLOCK ?
+		       (longest + 1) * UINT64_C(1000000) : 0;
+}
+
+static int probe_one(struct measuring *m, unsigned number,
+		     struct driver *driver, struct lab *lab, struct err *err)
+{
+	unsigned router = router_of(number);
+	struct probe_config config = {
+		.server = {lab->nodes[m->lab.stun_nodes[0]].ifaces[0].ip,
+			   STUN_PORT},
+		.lifetime = true,
+		.lifetime_max_us = longest_us(&m->lab.plan.nodes[router].nat),
+		.rest_us = rest_us(&m->lab.plan.nodes[router]),
+		.seed = m->lab.seed};
+
+	return probe_in_lab(driver, lab, router + 1, (int)router + 2, &config,
+			    &m->measured[number].probe, err);
+}
+
+static int exam_one(struct measuring *m, unsigned number,
+		    struct driver *driver, struct lab *lab, struct raw *raw,
+		    struct err *err)
+{
+	unsigned router = router_of(number);
+	const struct lab_plan_node *node = &m->lab.plan.nodes[router];
+	enum nat_by by = lab_wants_engine(node) ? NAT_BY_ENGINE :
+						  NAT_BY_NETFILTER;
+	struct nat nat = nat_filled(&node->nat, by);
+	struct exam_config config = {
+		.router = router,
+		.inside = {router + 1, router + 2},
+		.outside = {m->outside[0], m->outside[1]},
+		.udp_blocked = nat.udp_blocked,
+		.tcp_timeout_s = nat.tcp_timeout_s,
+		.tcp_transitory_s = nat.tcp_transitory_timeout_s,
+		.icmp_timeout_s = nat.icmp_timeout_s,
+		.absolute = nat.lifetime == NAT_LIFETIME_ABSOLUTE,
+		.rest_us = rest_us(node)};
+
+	return exam_in_lab(driver, lab, raw, &config,
+			   &m->measured[number].exam, err);
+}
+
+/* From now on no kernel answers what the exam sends. */
+static int deafen_all(const struct measuring *m, struct lab *lab,
+		      struct err *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < m->count && !ret; i++)
+		for (unsigned k = 1; k <= HOSTS_EACH && !ret; k++)
+			ret = lab_deafen(lab, &lab->nodes[router_of(i) + k],
+					 err);
+	for (unsigned i = 0; i < OUTSIDE && !ret; i++)
+		ret = lab_deafen(lab, &lab->nodes[m->outside[i]], err);
+	return ret;
+}
+
 static int measure(void *arg, struct driver *driver, struct lab *lab,
 		   const struct scenario *s, struct err *err)
 {
 	struct measuring *m = arg;
+	struct raw *raw;
 	int ret = 0;
 
-	for (unsigned i = 0; i < m->count && !ret; i++) {
-		unsigned host = i * (1 + HOSTS_EACH) + 1;
-		struct probe_config config = {
-			.server = {lab->nodes[s->stun_nodes[0]].ifaces[0].ip,
-				   STUN_PORT},
-			.lifetime = true,
-			.lifetime_max_us =
-				longest_us(&s->plan.nodes[host - 1].nat),
-			.seed = s->seed};
-
-		ret = probe_in_lab(driver, lab, host, (int)host + 1, &config,
-				   &m->reports[i], err);
-	}
+	(void)s; /* m->lab */
+	for (unsigned i = 0; i < m->count && !ret; i++)
+		ret = probe_one(m, i, driver, lab, err);
+	if (!ret)
+		ret = deafen_all(m, lab, err);
+	if (ret)
+		return ret;
+	raw = raw_new(err);
+	if (!raw)
+		return -EPERM;
+	for (unsigned i = 0; i < m->count && !ret; i++)
+		ret = exam_one(m, i, driver, lab, raw, err);
+	raw_free(raw);
 	return ret;
 }
 
@@ -193,7 +280,10 @@ int certify_scenario(const struct scenario *s, int interrupt_fd, json_t **json,
 
 		if (node->kind != LAB_ROUTER)
 			continue;
-		certify_judge(&node->nat, &m.reports[stand_in(&m, i)], &c);
+		certify_judge(&node->nat,
+			      lab_wants_engine(node) ? NAT_BY_ENGINE :
+						       NAT_BY_NETFILTER,
+			      &m.measured[stand_in(&m, i)], &c);
 		*lies += c.lies > 0;
 		json_array_append_new(*json, certificate_json(node->name, &c));
 	}

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * certify: is each router what it was asked to be? Measured by packets, and
- * told as a table of the IETF's requirements for NATs: RFC 4787 (UDP), and
- * which of RFC 5382 (TCP) and RFC 5508 (ICMP) nothing was measured of.
+ * told as a table of the IETF's requirements for NATs: RFC 4787 (UDP), RFC 5382
+ * (TCP) and RFC 5508 (ICMP).
  *
  * A requirement is met, or broken as asked (the scenario wants such a NAT), or
  * broken (it does not). A router that measures otherwise than it was asked to
  * be lies, whichever requirement that meets or breaks.
  *
- * Not certified: what `set` makes of a router later, wan-input, port mapping.
+ * Two do the measuring: the probe (probe.h), as a program behind the router
+ * would, and the exam (exam.h), with crafted packets.
+ *
+ * Not certified: what `set` makes of a router later, port mapping.
  */
 #ifndef NATRIG_HARNESS_CERTIFY_H
 #define NATRIG_HARNESS_CERTIFY_H
@@ -16,6 +19,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "harness/exam.h"
 #include "harness/probe.h"
 #include "harness/scenario.h"
 
@@ -26,7 +30,7 @@ enum certify_state {
 	CERTIFY_NOT_MEASURED
 };
 
-#define CERTIFY_LINES 40
+#define CERTIFY_LINES 64
 
 struct certify_line {
 	const char *requirement; /* "RFC 4787 REQ-1" */
@@ -43,8 +47,14 @@ struct certificate {
 	unsigned lies;
 };
 
-/* Pure: what was asked, and what was measured. */
-void certify_judge(const struct nat *asked, const struct probe_report *report,
+struct certify_measured {
+	struct probe_report probe;
+	struct exam_report exam;
+};
+
+/* Pure: what was asked, who does it, and what was measured. */
+void certify_judge(const struct nat *asked, enum nat_by by,
+		   const struct certify_measured *measured,
 		   struct certificate *certificate);
 
 /*

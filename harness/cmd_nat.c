@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <stddef.h>
 #include <string.h>
 
 static const char help[] =
@@ -15,8 +16,8 @@ static const char help[] =
 	"\n"
 	"list: the presets that a scenario can name, with what they do.\n"
 	"show: what one preset, or one router of a scenario, does, in RFC 4787's\n"
-	"words; what does it (netfilter or natrig's own engine); and the rules as\n"
-	"nft reads them. Builds nothing and needs no privilege.\n"
+	"words; what does it (netfilter, or natrig's own engine, and then why); and\n"
+	"the rules as nft reads them. Builds nothing and needs no privilege.\n"
 	"\n"
 	"      --json   JSON instead of text\n"
 	"  -h, --help   this\n"
@@ -40,17 +41,31 @@ static const char *const filtering_words[] = {
 static const char *const ports_words[] = {
 	[NAT_PORTS_PRESERVE] = "preserved where free",
 	[NAT_PORTS_RANDOM] = "random",
-	[NAT_PORTS_SEQUENTIAL] = "sequential"};
+	[NAT_PORTS_SEQUENTIAL] = "sequential",
+	[NAT_PORTS_BLOCK] = "from a block for each host",
+	[NAT_PORTS_PRESERVE_ONLY] = "preserved; where taken, nothing gets out"};
+static const char *const hairpin_words[] = {
+	[NAT_HAIRPIN_NONE] = "not supported",
+	[NAT_HAIRPIN_EXTERNAL] = "with the external source",
+	[NAT_HAIRPIN_INTERNAL] = "with the internal source"};
+static const char *const pooling_words[] = {
+	[NAT_POOLING_PAIRED] = "each host has one of them",
+	[NAT_POOLING_ARBITRARY] = "each mapping has any of them"};
+static const char *const refresh_words[] = {
+	[NAT_REFRESH_BOTH] = "of both directions",
+	[NAT_REFRESH_OUTBOUND] = "from inside only"};
+static const char *const lifetime_words[] = {
+	[NAT_LIFETIME_IDLE] = "timeouts count from the last packet",
+	[NAT_LIFETIME_ABSOLUTE] = "timeouts count from a mapping's making"};
 static const char *const stray_words[] = {
 	[NAT_WAN_DROP] = "dropped",
-	[NAT_WAN_REJECT] = "rejected with ICMP port unreachable",
+	[NAT_WAN_REJECT] = "rejected (ICMP port unreachable)",
 	[NAT_WAN_ACCEPT] = "accepted by the router itself"};
 
-/* Presets are copied whole, so comparing bytes will not miss a new knob. */
 const char *nat_name(const struct nat *nat)
 {
 	for (const struct nat_preset *p = nat_presets; p->name; p++)
-		if (!memcmp(&p->nat, nat, sizeof(*nat)))
+		if (nat_equal(&p->nat, nat))
 			return p->name;
 	return NULL;
 }
@@ -58,38 +73,104 @@ const char *nat_name(const struct nat *nat)
 const char *nat_words(const struct nat *nat, char text[static NAT_WORDS_BYTES])
 {
 	const char *name = nat_name(nat);
+	bool translates = nat->mapping != NAT_MAPPING_NONE;
+	char pool[32] = "";
 
-	snprintf(text, NAT_WORDS_BYTES, "%s%s%s, %s%s%s%s", name ? name : "",
-		 name ? ": " : "", nat_mapping_names[nat->mapping],
+	if (nat->pool > 1)
+		snprintf(pool, sizeof(pool), ", %u addresses (%s)", nat->pool,
+			 nat_pooling_names[nat->pooling]);
+	snprintf(text, NAT_WORDS_BYTES, "%s%s%s, %s%s%s%s%s%s%s%s",
+		 name ? name : "", name ? ": " : "",
+		 nat_mapping_names[nat->mapping],
 		 nat_filtering_names[nat->filtering],
-		 nat->mapping == NAT_MAPPING_NONE ? "" : ", ports ",
-		 nat->mapping == NAT_MAPPING_NONE ? "" :
-						    nat_ports_names[nat->ports],
-		 nat->hairpin ? ", hairpin" : "");
+		 translates ? ", ports " : "",
+		 translates ? nat_ports_names[nat->ports] : "", pool,
+		 nat->hairpin ? ", hairpin" : "",
+		 nat->hairpin == NAT_HAIRPIN_INTERNAL ? " internal" : "",
+		 nat->refresh ? ", refresh outbound" : "",
+		 nat->lifetime ? ", lifetime absolute" : "");
 	return text;
 }
 
-/* What does it; the one place that knows. */
 static const char *done_by(const struct nat *nat)
 {
 	struct err err = {0};
 
-	return nat_supported(nat, &err) ? "nothing here" : "netfilter";
+	if (nat_supported(nat, &err))
+		return "nothing here";
+	return nat_by(nat) == NAT_BY_ENGINE ? "engine" : "netfilter";
+}
+
+/* --- timeouts -------------------------------------------------------------- */
+
+static const struct {
+	const char *key, *words;
+	size_t at; /* in struct nat */
+} timeouts[] = {
+	{"udp-timeout", "UDP ", offsetof(struct nat, udp_timeout_s)},
+	{"udp-stream-timeout", ", once answered and 2 s old ",
+	 offsetof(struct nat, udp_stream_timeout_s)},
+	{"tcp-timeout", "TCP ", offsetof(struct nat, tcp_timeout_s)},
+	{"tcp-transitory-timeout", ", opening or closing ",
+	 offsetof(struct nat, tcp_transitory_timeout_s)},
+	{"icmp-timeout", "ICMP ", offsetof(struct nat, icmp_timeout_s)},
+};
+
+enum { TIMEOUTS = sizeof(timeouts) / sizeof(timeouts[0]) };
+
+static unsigned timeout_of(const struct nat *nat, unsigned i)
+{
+	return *(const unsigned *)((const char *)nat + timeouts[i].at);
+}
+
+/* "2h 4m" */
+static const char *duration_words(unsigned seconds, char text[static 40])
+{
+	static const struct {
+		char letter;
+		unsigned seconds;
+	} units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+	size_t at = 0;
+
+	text[0] = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		if (seconds < units[i].seconds)
+			continue;
+		at += (size_t)snprintf(text + at, 40 - at, "%s%u%c",
+				       at ? " " : "",
+				       seconds / units[i].seconds,
+				       units[i].letter);
+		seconds %= units[i].seconds;
+	}
+	return text;
 }
 
 /* --- list ----------------------------------------------------------------- */
 
 static json_t *nat_json(const struct nat *nat)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:b, s:s}",
-			 "mapping", nat_mapping_names[nat->mapping],
-			 "filtering", nat_filtering_names[nat->filtering],
-			 "ports", nat_ports_names[nat->ports], "hairpin",
-			 nat->hairpin, "wan-input",
-			 nat_wan_input_names[nat->wan_input], "udp-timeout",
-			 (int)nat->udp_timeout_s, "udp-stream-timeout",
-			 (int)nat->udp_stream_timeout_s, "udp-blocked",
-			 nat->udp_blocked, "by", done_by(nat));
+	const struct nat full = nat_filled(nat, nat_by(nat));
+	const char *why = nat_why_engine(nat);
+	json_t *json = json_pack(
+		"{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s*}",
+		"mapping", nat_mapping_names[nat->mapping], "filtering",
+		nat_filtering_names[nat->filtering], "ports",
+		nat_ports_names[nat->ports], "hairpin",
+		nat_hairpin_names[nat->hairpin], "pool", (int)full.pool,
+		"pooling", nat_pooling_names[nat->pooling], "refresh",
+		nat_refresh_names[nat->refresh], "lifetime",
+		nat_lifetime_names[nat->lifetime], "wan-input",
+		nat_wan_input_names[nat->wan_input], "map-outbound",
+		nat->map_outbound, "udp-blocked",
+		nat->udp_blocked, "by", done_by(nat), "why-engine", why);
+
+	if (json && nat->ports == NAT_PORTS_BLOCK)
+		json_object_set_new(json, "block-size",
+				    json_integer(full.block_ports));
+	for (unsigned i = 0; json && i < TIMEOUTS; i++)
+		json_object_set_new(json, timeouts[i].key,
+				    json_integer(timeout_of(&full, i)));
+	return json;
 }
 
 static int print_json(json_t *json)
@@ -107,7 +188,7 @@ static int list(bool as_json)
 	json_t *all = json_array(), *one;
 
 	if (!as_json)
-		printf("%-19s %-7s %-9s %-11s %-8s %s\n", "PRESET", "MAPPING",
+		printf("%-20s %-7s %-9s %-11s %-8s %s\n", "PRESET", "MAPPING",
 		       "FILTERING", "PORTS", "HAIRPIN", "BY");
 	for (const struct nat_preset *p = nat_presets; p->name; p++) {
 		const struct nat *n = &p->nat;
@@ -117,7 +198,7 @@ static int list(bool as_json)
 		json_object_set_new(one, "summary", json_string(p->summary));
 		json_array_append_new(all, one);
 		if (!as_json)
-			printf("%-19s %-7s %-9s %-11s %-8s %s\n    %s\n",
+			printf("%-20s %-7s %-9s %-11s %-8s %s\n    %s\n",
 			       p->name, nat_mapping_names[n->mapping],
 			       nat_filtering_names[n->filtering],
 			       n->mapping == NAT_MAPPING_NONE ?
@@ -142,34 +223,86 @@ static const char *rules_of(const struct nat *nat, bool portmap,
 				  .lan_net = 0xc0a80100, /* 192.168.1.0 */
 				  .lan_mask = 0xffffff00,
 				  .portmap = portmap,
-				  .fresh = true};
+				  .fresh = true,
+				  .engine = nat_by(nat) == NAT_BY_ENGINE};
 	struct err err = {0};
 
+	for (unsigned i = 1; i < nat->pool; i++)
+		place.more_wan_ips[i - 1] = place.wan_ip + i;
 	if (nat_ruleset(nat, &place, text, RULES_BYTES, &err) < 0)
 		snprintf(text, RULES_BYTES, "none: %s\n", err.text);
 	return text;
 }
 
-static void print_text(const char *name, const char *summary,
-		       const struct nat *nat, const char *rules)
+static void print_timeouts(const struct nat *nat)
 {
+	const struct nat full = nat_filled(nat, nat_by(nat));
+	char text[40];
+
+	for (unsigned i = 0; i < TIMEOUTS; i++) {
+		bool more = timeouts[i].words[0] == ',';
+
+		/* A lifetime that nothing changes is one. */
+		if (more && nat->lifetime == NAT_LIFETIME_ABSOLUTE)
+			continue;
+		if (!more)
+			printf("%s", i ? "\n               " :
+					 "  timeouts     ");
+		printf("%s%s", timeouts[i].words,
+		       duration_words(timeout_of(&full, i), text));
+	}
+	printf("\n");
+}
+
+static void print_translation(const struct nat *nat)
+{
+	const struct nat full = nat_filled(nat, nat_by(nat));
+
+	printf("  ports        %s", ports_words[nat->ports]);
+	if (nat->ports == NAT_PORTS_BLOCK)
+		printf(" (%u ports)", full.block_ports);
+	printf("\n  addresses    ");
+	if (full.pool == 1)
+		printf("one\n");
+	else
+		printf("%u, %s\n", full.pool, pooling_words[nat->pooling]);
+	printf("  hairpinning  %s\n"
+	       "  refresh      by packets %s\n"
+	       "  lifetime     %s\n",
+	       hairpin_words[nat->hairpin], refresh_words[nat->refresh],
+	       lifetime_words[nat->lifetime]);
+}
+
+static void print_text(const char *name, const char *summary,
+		       const struct nat *nat, bool portmap, const char *rules)
+{
+	const char *why = nat_why_engine(nat);
+
 	printf("%s%s%s\n\n", name, *summary ? ": " : "", summary);
 	printf("  mapping      %s\n", mapping_words[nat->mapping]);
 	printf("  filtering    %s\n", filtering_words[nat->filtering]);
 	if (nat->mapping != NAT_MAPPING_NONE)
-		printf("  ports        %s\n"
-		       "  hairpinning  %s\n",
-		       ports_words[nat->ports],
-		       nat->hairpin ? "external source" : "not supported");
+		print_translation(nat);
+	if (portmap)
+		printf("  portmap      by miniupnpd%s; %s\n",
+		       why ? ", whose grants the engine follows" : "",
+		       nat->map_outbound ?
+			       "what a host sends leaves by its mapping, too" :
+			       "for what comes in");
 	printf("  UDP          %s\n",
 	       nat->udp_blocked ? "from the LAN is dropped" : "allowed");
-	printf("  timeouts     UDP %u s, once answered and 2 s old %u s\n",
-	       nat->udp_timeout_s, nat->udp_stream_timeout_s);
+	print_timeouts(nat);
 	printf("  strays       a packet from outside for no mapping is %s\n",
 	       stray_words[nat->wan_input]);
-	printf("  done by      %s\n", done_by(nat));
-	printf("\nrules (outside 25.0.0.1 on wan, inside 192.168.1.0/24 on "
-	       "lan):\n\n%s", rules);
+	printf("  done by      %s\n",
+	       why ? "natrig's own engine, since netfilter cannot do this:" :
+		     "netfilter");
+	if (why)
+		printf("               %s\n", why);
+	printf("\n%s (outside 25.0.0.1 on wan, inside 192.168.1.0/24 on "
+	       "lan):\n\n%s",
+	       why ? "rules that keep the kernel out of its way" : "rules",
+	       rules);
 }
 
 static int show(const char *name, const char *summary, const struct nat *nat,
@@ -180,7 +313,7 @@ static int show(const char *name, const char *summary, const struct nat *nat,
 
 	rules_of(nat, portmap, rules);
 	if (!as_json) {
-		print_text(name, summary, nat, rules);
+		print_text(name, summary, nat, portmap, rules);
 		return EXIT_HOLDS;
 	}
 	json = nat_json(nat);

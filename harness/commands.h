@@ -50,7 +50,7 @@ unsigned columns_of(FILE *out);
 /* The preset that this is, or NULL (cmd_nat.c). */
 const char *nat_name(const struct nat *nat);
 /* "easy: eim, apdf, ports preserve" into TEXT, which is returned. */
-#define NAT_WORDS_BYTES 128
+#define NAT_WORDS_BYTES 192
 const char *nat_words(const struct nat *nat, char text[static NAT_WORDS_BYTES]);
 
 /* All scenarios under the paths given: files as they are, folders searched for

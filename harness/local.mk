@@ -11,6 +11,9 @@ libharness_a_SOURCES = \
 	harness/driver_quiet.c harness/driver_real.c harness/real.h \
 	harness/environment.c harness/environment.h \
 	harness/evidence.c harness/evidence.h \
+	harness/exam.c harness/exam.h harness/exam_private.h \
+	harness/exam_icmp.c harness/exam_io.c \
+	harness/exam_tcp.c harness/exam_udp.c \
 	harness/pool.c harness/pool.h \
 	harness/pool_worker.c harness/pool_worker.h \
 	harness/probe.c harness/probe.h harness/probe_private.h \
@@ -48,7 +51,8 @@ natrig_SOURCES = harness/main.c \
 	harness/cmd_run.c harness/cmd_files.c harness/cmd_inside.c \
 	harness/cmd_client.c harness/cmd_doctor.c harness/cmd_probe.c \
 	harness/cmd_lab.c harness/cmd_nat.c \
-	harness/bench.c harness/bench.h harness/bench_lab.c harness/bench_run.c
+	harness/bench.c harness/bench.h harness/bench_lab.c \
+	harness/bench_nat.c harness/bench_run.c
 natrig_LDADD = $(harness_libs) -lm
 
 # The servers, what they stand on, and UPnP.
@@ -124,12 +128,14 @@ tests_fuzz_replay_manifest_LDADD = $(harness_libs)
 
 # The probe.
 if HAVE_CHECK
-check_PROGRAMS += tests/check_probe tests/check_certify
+check_PROGRAMS += tests/check_probe tests/check_certify \
+	tests/check_certify_all
 endif
 tests_check_probe_SOURCES = tests/check_probe.c \
 	tests/check_probe_engine.c tests/check_probe_engine.h \
 	tests/check_probe_world.c tests/check_probe_world.h
 tests_check_certify_LDADD = $(harness_libs) $(CHECK_LIBS)
+tests_check_certify_all_LDADD = $(harness_libs) $(CHECK_LIBS)
 tests_check_probe_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_probe

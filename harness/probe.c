@@ -232,10 +232,20 @@ static bool all_done(const struct probe *p)
 	return true;
 }
 
+void probe_rest(struct probe *p)
+{
+	for (unsigned i = 0; i < p->count && p->config.rest_us; i++)
+		p->exchanges[i].start_us = p->now_us + p->config.rest_us;
+}
+
 static void begin(struct probe *p)
 {
+	const struct probe_stage *stage = &probe_stages[p->stage];
+
 	p->count = 0;
-	probe_stages[p->stage].start(p);
+	stage->start(p);
+	if (stage->rests && !p->phase)
+		probe_rest(p);
 	for (unsigned i = 0; i < p->count; i++)
 		p->exchanges[i].next_us = p->exchanges[i].start_us;
 	p->running = true;

@@ -36,6 +36,11 @@ struct probe_config {
 	bool lifetime;
 	uint64_t lifetime_max_us;  /* 0: 600 s */
 	uint64_t lifetime_step_us; /* how exactly; 0: 1 s */
+	/*
+	 * Where a host has few ports: so long is waited before a question that
+	 * needs new ones, until the mappings before have ended. 0: not at all.
+	 */
+	uint64_t rest_us;
 	uint64_t seed;
 };
 

@@ -320,16 +320,16 @@ static bool fragments_finish(struct probe *p)
 /* ------------------------------------------------------------------------- */
 
 const struct probe_stage probe_stages[] = {
-	{"server", hello_start, hello_finish},
-	{"mapping", mapping_start, mapping_finish},
-	{"filtering", filtering_start, filtering_finish},
-	{"filtering, cross-check", control_start, control_finish},
-	{"ports", probe_ports_start, probe_ports_finish},
-	{"hairpin", hairpin_start, hairpin_finish},
-	{"fragments", fragments_start, fragments_finish},
-	{"two hosts on one port", probe_shared_start, probe_shared_finish},
-	{"lifetime", probe_lifetime_start, probe_lifetime_finish},
-	{"refresh", probe_refresh_start, probe_refresh_finish},
+	{"server", hello_start, hello_finish, false},
+	{"mapping", mapping_start, mapping_finish, false},
+	{"filtering", filtering_start, filtering_finish, true},
+	{"filtering, cross-check", control_start, control_finish, true},
+	{"ports", probe_ports_start, probe_ports_finish, true},
+	{"hairpin", hairpin_start, hairpin_finish, true},
+	{"fragments", fragments_start, fragments_finish, true},
+	{"two hosts on one port", probe_shared_start, probe_shared_finish, true},
+	{"lifetime", probe_lifetime_start, probe_lifetime_finish, false},
+	{"refresh", probe_refresh_start, probe_refresh_finish, false},
 };
 const unsigned probe_stage_count =
 	sizeof(probe_stages) / sizeof(probe_stages[0]);

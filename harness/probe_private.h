@@ -15,7 +15,9 @@
 #include "harness/rng.h"
 #include "wire/stun.h"
 
-#define PROBE_EXCHANGES 8
+#define PROBE_EXCHANGES 9
+/* So many external addresses may a pool have: the first port's, and these. */
+#define PROBE_CONTROLS (PROBE_EXCHANGES - 1)
 
 enum probe_bulk {
 	BULK_NONE,
@@ -62,7 +64,8 @@ struct lifetime_search {
 	uint16_t mapped_port;
 	unsigned phase;
 	unsigned pool_tries; /* to have both ports on one external address */
-	unsigned opened;     /* mappings, in all searches */
+	uint64_t kept_us;    /* when the controls were last heard of */
+	bool keeping;	     /* that is all that is asked just now */
 };
 
 struct probe {
@@ -81,7 +84,13 @@ struct probe {
 	struct endpoint shared_mapped[4];
 	struct endpoint hairpin_mapped[2];
 	unsigned hairpin_ports[2];
-	unsigned control_port; /* the lifetime questions' second one */
+	/* The lifetime questions' second ports, one an external address. */
+	struct probe_control {
+		unsigned port;
+		uint32_t ip;
+	} controls[PROBE_CONTROLS];
+	unsigned control_count;
+	unsigned control_port; /* of the trial in hand */
 	struct lifetime_search search;
 };
 
@@ -93,6 +102,7 @@ struct probe_stage {
 	const char *name;
 	void (*start)(struct probe *p);
 	bool (*finish)(struct probe *p);
+	bool rests; /* before it begins, see config.rest_us */
 };
 
 /* --- probe.c -------------------------------------------------------------- */
@@ -109,6 +119,8 @@ void probe_remark(struct probe *p, enum probe_item item, const char *note, ...)
 	__attribute__((format(printf, 3, 4)));
 void probe_unknown(struct probe *p, enum probe_item item, const char *why, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What is asked now is put off until old mappings have ended. */
+void probe_rest(struct probe *p);
 /* Answered with success, and so with an address. */
 bool probe_mapped(const struct exchange *e);
 /* The server's four corners: its own or other address, own or other port. */

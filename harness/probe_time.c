@@ -17,7 +17,8 @@ enum {
 	 */
 	STREAM_AGE_US = 3 * 1000000,
 	FIRST_WAIT_US = 15 * 1000000,
-	POOL_TRIES = 6
+	KEEP_US = 5 * 1000000,
+	POOL_TRIES = PROBE_CONTROLS + 2
 };
 
 enum { OPEN, WARM, TRY };
@@ -35,15 +36,66 @@ static void ask_back(struct probe *p, uint64_t start_us)
 	e->start_us = start_us;
 }
 
+static void ask_controls(struct probe *p, uint64_t start_us)
+{
+	for (unsigned i = 0; i < p->control_count; i++)
+		probe_ask(p, p->controls[i].port, p->config.server)->start_us =
+			start_us;
+}
+
+/*
+ * Where each mapping may have another external address, those of the controls
+ * must not end meanwhile: their next ones could not reach the first port. True:
+ * that is seen to now, and the question itself comes later, at DUE.
+ */
+static bool keep_controls(struct probe *p, uint64_t due_us)
+{
+	struct lifetime_search *s = &p->search;
+
+	s->keeping = probe_knows(p, PROBE_POOLING, PROBE_ARBITRARY) &&
+		     s->kept_us + KEEP_US < due_us;
+	if (s->keeping) {
+		s->kept_us += KEEP_US;
+		ask_controls(p, s->kept_us);
+	}
+	return s->keeping;
+}
+
+static void add_control(struct probe *p, unsigned port, uint32_t ip)
+{
+	if (p->control_count < PROBE_CONTROLS)
+		p->controls[p->control_count++] =
+			(struct probe_control){port, ip};
+}
+
 static void open_mapping(struct probe *p)
 {
 	struct lifetime_search *s = &p->search;
 
-	if (!s->opened++)
-		p->control_port = probe_take_port(p);
+	if (!p->control_count)
+		add_control(p, probe_take_port(p), 0);
 	s->port = probe_take_port(p);
 	probe_ask(p, s->port, p->config.server);
-	probe_ask(p, p->control_port, p->config.server);
+	ask_controls(p, 0);
+	probe_rest(p);
+}
+
+/* The control that shares its external address, if there is one. */
+static bool choose_control(struct probe *p, uint32_t ip)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < p->control_count; i++) {
+		const struct exchange *e = &p->exchanges[1 + i];
+
+		if (probe_mapped(e))
+			p->controls[i].ip = e->answer.mapped.ip;
+		if (!probe_mapped(e) || p->controls[i].ip != ip || found)
+			continue;
+		p->control_port = p->controls[i].port;
+		found = true;
+	}
+	return found;
 }
 
 /*
@@ -56,7 +108,7 @@ static bool opened(struct probe *p, enum probe_item item, bool *again)
 	const struct exchange *x = &p->exchanges[0], *y = &p->exchanges[1];
 
 	*again = false;
-	if (s->port >= PROBE_PORTS || p->control_port >= PROBE_PORTS) {
+	if (s->port >= PROBE_PORTS || p->controls[0].port >= PROBE_PORTS) {
 		probe_unknown(p, item, "%s", no_ports);
 		return false;
 	}
@@ -64,7 +116,9 @@ static bool opened(struct probe *p, enum probe_item item, bool *again)
 		probe_unknown(p, item, "no answer");
 		return false;
 	}
-	if (x->answer.mapped.ip != y->answer.mapped.ip) {
+	if (!choose_control(p, x->answer.mapped.ip)) {
+		/* The next one with that address has a control in this. */
+		add_control(p, s->port, x->answer.mapped.ip);
 		*again = ++s->pool_tries < POOL_TRIES;
 		probe_unknown(p, item, "two ports have different external "
 			      "addresses");
@@ -73,6 +127,7 @@ static bool opened(struct probe *p, enum probe_item item, bool *again)
 	s->pool_tries = 0;
 	s->mapped_port = x->answer.mapped.port;
 	s->idle_since_us = x->answered_us;
+	s->kept_us = y->answered_us;
 	return true;
 }
 
@@ -85,10 +140,7 @@ static bool stream(const struct lifetime_search *s)
 
 static void begin_search(struct probe *p, enum probe_item item)
 {
-	struct lifetime_search *s = &p->search;
-	unsigned opened_before = s->opened;
-
-	*s = (struct lifetime_search){.item = item, .opened = opened_before};
+	p->search = (struct lifetime_search){.item = item};
 }
 
 void probe_lifetime_start(struct probe *p)
@@ -109,7 +161,8 @@ void probe_lifetime_start(struct probe *p)
 		e->start_us = s->idle_since_us + STREAM_AGE_US;
 		break;
 	case TRY:
-		ask_back(p, s->idle_since_us + s->wait_us);
+		if (!keep_controls(p, s->idle_since_us + s->wait_us))
+			ask_back(p, s->idle_since_us + s->wait_us);
 		break;
 	}
 }
@@ -190,6 +243,8 @@ bool probe_lifetime_finish(struct probe *p)
 
 	if (!p->config.lifetime)
 		return false;
+	if (s->keeping)
+		return true;
 	switch (s->phase) {
 	case OPEN:
 		if (!opened(p, s->item, &again))
@@ -237,6 +292,7 @@ static bool can_refresh(struct probe *p)
 void probe_refresh_start(struct probe *p)
 {
 	struct lifetime_search *s = &p->search;
+	uint64_t due_us;
 
 	if (!can_refresh(p))
 		return;
@@ -246,11 +302,13 @@ void probe_refresh_start(struct probe *p)
 		open_mapping(p);
 		return;
 	}
+	due_us = s->idle_since_us + refresh_wait_us(p);
+	if (keep_controls(p, due_us))
+		return;
 	if (s->phase == WARM && s->item == PROBE_REFRESH_OUT)
-		probe_ask(p, s->port, p->config.server)->start_us =
-			s->idle_since_us + refresh_wait_us(p);
+		probe_ask(p, s->port, p->config.server)->start_us = due_us;
 	else
-		ask_back(p, s->idle_since_us + refresh_wait_us(p));
+		ask_back(p, due_us);
 }
 
 bool probe_refresh_finish(struct probe *p)
@@ -260,6 +318,8 @@ bool probe_refresh_finish(struct probe *p)
 
 	if (!p->count)
 		return false;
+	if (s->keeping)
+		return true;
 	switch (s->phase) {
 	case OPEN:
 		if (opened(p, s->item, &again))

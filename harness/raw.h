@@ -34,4 +34,27 @@ int raw_send_udp(struct raw *r, int socket_fd, struct endpoint src,
 		 struct endpoint dst, uint8_t ttl, uint16_t ip_id, const void *payload,
 		 size_t payload_bytes, struct err *err);
 
+/* A TCP segment without options, its window all that can be told without. */
+struct raw_tcp {
+	uint32_t seq, ack;
+	uint8_t flags; /* TCP_FLAG_* of wire/packet.h */
+	const void *payload;
+	size_t payload_bytes;
+};
+int raw_send_tcp(struct raw *r, int socket_fd, struct endpoint src,
+		 struct endpoint dst, const struct raw_tcp *tcp,
+		 struct err *err);
+
+/* Whatever is in IPv4: a fragment, an ICMP message, what must not be cut. */
+struct raw_ip {
+	uint32_t src, dst;
+	uint8_t ttl, proto;
+	uint16_t id;	   /* 0: the kernel's choice */
+	uint16_t fragment; /* flags and offset, as the header has them */
+	const void *payload; /* its checksum, if it has one, is the caller's */
+	size_t payload_bytes;
+};
+int raw_send_ip(struct raw *r, int socket_fd, const struct raw_ip *ip,
+		struct err *err);
+
 #endif

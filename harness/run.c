@@ -38,10 +38,11 @@ struct cast *run_cast(const struct scenario *s, const struct lab *lab)
 	for (unsigned i = 0; cast && i < lab->count; i++) {
 		const struct lab_node *n = &lab->nodes[i];
 
-		for (unsigned k = 0; k < n->iface_count; k++)
-			cast->nodes[i].ips[k] = n->ifaces[k].ip;
-		cast->nodes[i].ip_count = n->iface_count;
-		cast->nodes[i].wan_ips = 1;
+		cast->nodes[i].wan_ips = lab_wan_ips(n, cast->nodes[i].ips);
+		cast->nodes[i].ip_count = cast->nodes[i].wan_ips;
+		for (unsigned k = 1; k < n->iface_count; k++)
+			cast->nodes[i].ips[cast->nodes[i].ip_count++] =
+				n->ifaces[k].ip;
 	}
 	return cast;
 }

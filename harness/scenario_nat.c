@@ -2,6 +2,7 @@
 /* What `routers` and `set` say of one router: its NAT and its port mapping. */
 #include "harness/scenario_reader.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,24 +17,37 @@ static struct nat *nat_of(void *into)
 	return &((struct lab_plan_node *)into)->nat;
 }
 
+/* What a preset leaves as it was where it makes nothing special of it. */
+#define KEEP(field)                                                            \
+	do {                                                                   \
+		if (preset->field == nat_defaults.field)                       \
+			nat->field = old.field;                                \
+	} while (0)
+
 /*
  * A preset says how a NAT translates and filters. What a router does to its
- * own WAN packets and its timeouts stand beside it: they stay as they are
- * unless the preset makes something special of them.
+ * own WAN packets, its addresses and its timeouts stand beside it: they stay
+ * as they are unless the preset makes something special of them.
  */
 static void take_preset(struct nat *nat, const struct nat *preset)
 {
 	struct nat old = *nat;
 
 	*nat = *preset;
-	if (preset->wan_input == nat_defaults.wan_input)
-		nat->wan_input = old.wan_input;
-	if (!preset->udp_timeout_s ||
-	    preset->udp_timeout_s == nat_defaults.udp_timeout_s)
-		nat->udp_timeout_s = old.udp_timeout_s;
-	if (!preset->udp_stream_timeout_s ||
-	    preset->udp_stream_timeout_s == nat_defaults.udp_stream_timeout_s)
-		nat->udp_stream_timeout_s = old.udp_stream_timeout_s;
+	KEEP(wan_input);
+	KEEP(pool);
+	KEEP(pooling);
+	KEEP(refresh);
+	KEEP(lifetime);
+	KEEP(map_outbound);
+	KEEP(udp_timeout_s);
+	KEEP(udp_stream_timeout_s);
+	KEEP(tcp_timeout_s);
+	KEEP(tcp_transitory_timeout_s);
+	KEEP(icmp_timeout_s);
+	/* One address has nothing to choose from. */
+	if (nat->pool < 2)
+		nat->pooling = NAT_POOLING_PAIRED;
 }
 
 static int read_preset(struct reader *r, const struct yaml_node *value,
@@ -50,25 +64,48 @@ static int read_preset(struct reader *r, const struct yaml_node *value,
 	return ret;
 }
 
-static int read_mapping(struct reader *r, const struct yaml_node *value,
-			void *into)
-{
-	int index = 0;
-	int ret = reader_choice(r, value, nat_mapping_names, &index);
+/* Each field that is one of some words; an enum is as wide as an unsigned. */
+static const struct word {
+	const char *key;
+	const char *const *names;
+	size_t at; /* in struct nat */
+} words[] = {
+	{"mapping", nat_mapping_names, offsetof(struct nat, mapping)},
+	{"filtering", nat_filtering_names, offsetof(struct nat, filtering)},
+	{"pooling", nat_pooling_names, offsetof(struct nat, pooling)},
+	{"refresh", nat_refresh_names, offsetof(struct nat, refresh)},
+	{"lifetime", nat_lifetime_names, offsetof(struct nat, lifetime)},
+	{"wan-input", nat_wan_input_names, offsetof(struct nat, wan_input)},
+};
 
-	if (!ret)
-		nat_of(into)->mapping = (enum nat_mapping)index;
-	return ret;
+static const struct timeout {
+	const char *key;
+	size_t at;
+} timeouts[] = {
+	{"udp-timeout", offsetof(struct nat, udp_timeout_s)},
+	{"udp-stream-timeout", offsetof(struct nat, udp_stream_timeout_s)},
+	{"tcp-timeout", offsetof(struct nat, tcp_timeout_s)},
+	{"tcp-transitory-timeout",
+	 offsetof(struct nat, tcp_transitory_timeout_s)},
+	{"icmp-timeout", offsetof(struct nat, icmp_timeout_s)},
+};
+
+static unsigned *field_of(void *into, size_t at)
+{
+	return (unsigned *)((char *)nat_of(into) + at);
 }
 
-static int read_filtering(struct reader *r, const struct yaml_node *value,
-			  void *into)
+static int read_word(struct reader *r, const struct yaml_node *value,
+		     void *into)
 {
-	int index = 0;
-	int ret = reader_choice(r, value, nat_filtering_names, &index);
+	const struct word *word = words;
+	int index = 0, ret;
 
+	while (strcmp(word->key, value->key))
+		word++;
+	ret = reader_choice(r, value, word->names, &index);
 	if (!ret)
-		nat_of(into)->filtering = (enum nat_filtering)index;
+		*field_of(into, word->at) = (unsigned)index;
 	return ret;
 }
 
@@ -78,31 +115,72 @@ static int read_ports(struct reader *r, const struct yaml_node *value,
 	int index = 0;
 	int ret = reader_choice(r, value, nat_ports_names, &index);
 
+	if (ret)
+		return ret;
+	/* The last is another name of the first. */
+	if (index > NAT_PORTS_PRESERVE_ONLY)
+		index = NAT_PORTS_PRESERVE;
+	if (index != NAT_PORTS_BLOCK)
+		nat_of(into)->block_ports = 0;
+	nat_of(into)->ports = (enum nat_ports)index;
+	return 0;
+}
+
+static int read_count(struct reader *r, const struct yaml_node *value,
+		      unsigned most, unsigned *count)
+{
+	uint64_t number;
+	int ret = reader_number(r, value, 1, most, &number);
+
 	if (!ret)
-		nat_of(into)->ports = (enum nat_ports)index;
+		*count = (unsigned)number;
+	return ret;
+}
+
+static int read_block_size(struct reader *r, const struct yaml_node *value,
+			   void *into)
+{
+	return read_count(r, value, NAT_PORT_HIGH - NAT_PORT_LOW + 1,
+			  &nat_of(into)->block_ports);
+}
+
+static int read_pool(struct reader *r, const struct yaml_node *value,
+		     void *into)
+{
+	unsigned *pool = &nat_of(into)->pool;
+	int ret = read_count(r, value, NAT_MAX_POOL, pool);
+
+	if (!ret && *pool == 1)
+		*pool = 0; /* which is what is usual, and so the same */
 	return ret;
 }
 
 static int read_hairpin(struct reader *r, const struct yaml_node *value,
 			void *into)
 {
-	return reader_bool(r, value, &nat_of(into)->hairpin);
-}
-
-static int read_wan_input(struct reader *r, const struct yaml_node *value,
-			  void *into)
-{
+	static const char *const names[] = {"true",	"false",    "none",
+					    "external", "internal", NULL};
+	static const enum nat_hairpin values[] = {
+		NAT_HAIRPIN_EXTERNAL, NAT_HAIRPIN_NONE, NAT_HAIRPIN_NONE,
+		NAT_HAIRPIN_EXTERNAL, NAT_HAIRPIN_INTERNAL};
 	int index = 0;
-	int ret = reader_choice(r, value, nat_wan_input_names, &index);
+	int ret = reader_choice(r, value, names, &index);
 
 	if (!ret)
-		nat_of(into)->wan_input = (enum nat_wan_input)index;
+		nat_of(into)->hairpin = values[index];
 	return ret;
 }
 
-static int read_timeout(struct reader *r, const struct yaml_node *value,
-			unsigned *timeout_s)
+static int read_map_outbound(struct reader *r, const struct yaml_node *value,
+			     void *into)
 {
+	return reader_bool(r, value, &nat_of(into)->map_outbound);
+}
+
+static int read_timeout(struct reader *r, const struct yaml_node *value,
+			void *into)
+{
+	const struct timeout *timeout = timeouts;
 	uint64_t us;
 	int ret = reader_duration(r, value, READER_SECOND_US, READER_MAX_US,
 				  &us);
@@ -112,33 +190,32 @@ static int read_timeout(struct reader *r, const struct yaml_node *value,
 	if (us % READER_SECOND_US)
 		return reader_refuse(r, value, "%s: whole seconds expected, "
 				     "not %s", value->key, value->text);
-	*timeout_s = (unsigned)(us / READER_SECOND_US);
+	while (strcmp(timeout->key, value->key))
+		timeout++;
+	*field_of(into, timeout->at) = (unsigned)(us / READER_SECOND_US);
 	return 0;
-}
-
-static int read_udp_timeout(struct reader *r, const struct yaml_node *value,
-			    void *into)
-{
-	return read_timeout(r, value, &nat_of(into)->udp_timeout_s);
-}
-
-static int read_udp_stream_timeout(struct reader *r,
-				   const struct yaml_node *value, void *into)
-{
-	return read_timeout(r, value, &nat_of(into)->udp_stream_timeout_s);
 }
 
 #define BESIDE_KEYS                                                            \
 	{"hairpin", read_hairpin, false},                                      \
-	{"wan-input", read_wan_input, false},                                  \
-	{"udp-timeout", read_udp_timeout, false},                              \
-	{"udp-stream-timeout", read_udp_stream_timeout, false}
+	{"wan-input", read_word, false},                                       \
+	{"pool", read_pool, false},                                            \
+	{"pooling", read_word, false},                                         \
+	{"map-outbound", read_map_outbound, false},                            \
+	{"refresh", read_word, false},                                         \
+	{"lifetime", read_word, false},                                        \
+	{"udp-timeout", read_timeout, false},                                  \
+	{"udp-stream-timeout", read_timeout, false},                           \
+	{"tcp-timeout", read_timeout, false},                                  \
+	{"tcp-transitory-timeout", read_timeout, false},                       \
+	{"icmp-timeout", read_timeout, false}
 
 static const struct reader_key nat_keys[] = {
 	{"preset", read_preset, false},
-	{"mapping", read_mapping, false},
-	{"filtering", read_filtering, false},
+	{"mapping", read_word, false},
+	{"filtering", read_word, false},
 	{"ports", read_ports, false},
+	{"block-size", read_block_size, false},
 	BESIDE_KEYS,
 	{NULL, NULL, false}};
 
@@ -237,6 +314,7 @@ int reader_router(struct reader *r, const struct yaml_node *body, bool set,
 {
 	const struct yaml_node *nat;
 	char where[SCENARIO_NAME_BYTES + 16] = "router ";
+	unsigned pool = nat_filled(&node->nat, NAT_BY_ENGINE).pool, now;
 	struct err why = {0};
 	int ret;
 
@@ -247,6 +325,11 @@ int reader_router(struct reader *r, const struct yaml_node *body, bool set,
 	if (set && !body->members)
 		return reader_refuse(r, body, "nothing to set of %s",
 				     node->name);
+	now = nat_filled(&node->nat, NAT_BY_ENGINE).pool;
+	if (set && now != pool)
+		return reader_refuse(r, body, "a pool of %u addresses instead "
+				     "of %u: a router's addresses cannot be "
+				     "set while it runs", now, pool);
 	ret = lab_router_supported(node, &why);
 	if (!ret)
 		return 0;

@@ -16,8 +16,30 @@ uint64_t engine_random(struct engine *e)
 
 void engine_send(struct engine *e, enum engine_side to, size_t size_bytes)
 {
+	if (e->mtu_bytes[to] && size_bytes > e->mtu_bytes[to]) {
+		engine_fragment_cut(e, to, size_bytes);
+		return;
+	}
 	e->stats.emitted++;
 	e->emit(e->emit_arg, to, e->out, size_bytes);
+}
+
+bool engine_too_big(const struct engine *e, const struct datagram *d,
+		    enum engine_side to)
+{
+	enum { DONT_FRAGMENT = 0x4000 };
+
+	return e->mtu_bytes[to] && d->size_bytes > e->mtu_bytes[to] &&
+	       engine_get16(d->data + 6) & DONT_FRAGMENT;
+}
+
+void engine_set_mtu(struct engine *e, enum engine_side side, size_t bytes)
+{
+	enum { LEAST_BYTES = 68 }; /* RFC 791: what every link must take */
+
+	e->mtu_bytes[side] = bytes && bytes < LEAST_BYTES ? LEAST_BYTES : bytes;
+	if (bytes > UINT16_MAX)
+		e->mtu_bytes[side] = 0;
 }
 
 bool engine_is_pool(const struct engine *e, uint32_t ip)
@@ -80,13 +102,16 @@ static enum engine_verdict enter(struct engine *e, const struct datagram *d,
 	s = engine_session_find(e, d->proto, inner, remote);
 	/* Another mapping's session: it keeps the answers. */
 	own = s && s->mapping == m ? s : NULL;
-	if (!engine_admits(e, m, own, remote.ip))
+	if (!(hairpin && e->config.hairpin_unfiltered) &&
+	    !engine_admits(e, m, own, remote.ip))
 		return stray(e, d);
 	if (d->proto == PROTO_TCP && !s &&
 	    !engine_tcp_opens(false, d->tcp_flags))
 		return stray(e, d);
 	if (!hairpin && d->ttl <= 1)
 		return engine_icmp_send(e, d, ICMP_TIME_EXCEEDED, 0, d->dst.ip);
+	if (!hairpin && engine_too_big(e, d, ENGINE_LAN))
+		return engine_icmp_too_big(e, d, ENGINE_LAN, d->dst.ip);
 	if (!s)
 		s = own = engine_session_in(e, m, remote);
 	if (!s && d->proto == PROTO_TCP)
@@ -149,6 +174,10 @@ static enum engine_verdict outbound(struct engine *e, const struct datagram *d)
 	if (d->ttl <= 1)
 		return engine_icmp_send(e, d, ICMP_TIME_EXCEEDED, 0,
 					e->config.lan_ip);
+	if (engine_too_big(e, d, hairpin ? ENGINE_LAN : ENGINE_WAN))
+		return engine_icmp_too_big(e, d,
+					   hairpin ? ENGINE_LAN : ENGINE_WAN,
+					   e->config.lan_ip);
 	s = engine_session_find(e, d->proto, d->src, d->dst);
 	if (!s &&
 	    (d->proto != PROTO_TCP || engine_tcp_opens(true, d->tcp_flags)))

@@ -71,6 +71,8 @@ struct engine_config {
 	bool preserve_parity; /* RFC 4787 4.2.2, of ports not preserved */
 	bool paired_pooling;  /* else arbitrary: any address of the pool */
 	enum engine_hairpin hairpin;
+	/* The filter is for what comes from outside: as with netfilter. */
+	bool hairpin_unfiltered;
 	/* Inbound UDP and ICMP refresh a mapping as well; TCP always does. */
 	bool refresh_inbound;
 	/* Of each mapping from its making, whatever the traffic. */
@@ -93,6 +95,11 @@ struct engine_config {
 	 * port too, also with AD and APD mapping; with EI they always do.
 	 */
 	bool map_outbound;
+	/*
+	 * Not with EI mapping either, unless the port is the one that it would
+	 * keep: what miniupnpd does to a Linux router. Excludes map_outbound.
+	 */
+	bool map_apart;
 	uint32_t pool[ENGINE_MAX_POOL]; /* external addresses */
 	unsigned pool_count;
 	uint32_t lan_net, lan_mask; /* inside */
@@ -151,6 +158,13 @@ enum engine_verdict engine_input(struct engine *e, uint64_t now_us,
 				 size_t size_bytes, engine_emit_fn *emit,
 				 void *arg);
 
+/*
+ * The largest packet that the link on that SIDE takes; 0 (as after engine_new):
+ * any. What is larger is cut, or where it must not be (DF) its sender is told
+ * (ICMP fragmentation needed, RFC 4787 REQ-13).
+ */
+void engine_set_mtu(struct engine *e, enum engine_side side, size_t bytes);
+
 /* When something next ends; ENGINE_NEVER where nothing does. */
 uint64_t engine_deadline(const struct engine *e);
 void engine_on_timer(struct engine *e, uint64_t now_us, engine_emit_fn *emit,
@@ -171,6 +185,13 @@ int engine_map(struct engine *e, uint64_t now_us, int proto,
 	       uint16_t external_port, uint32_t internal_ip,
 	       uint16_t internal_port, uint32_t lifetime_s);
 int engine_unmap(struct engine *e, int proto, uint16_t external_port);
+/* The same, but what flows through it goes on, as through any mapping. */
+int engine_unmap_softly(struct engine *e, int proto, uint16_t external_port);
+/*
+ * Ends the mapping that has the port, unless it was made by hand: for whom
+ * engine_map then finds it free.
+ */
+void engine_evict_port(struct engine *e, int proto, uint16_t external_port);
 
 struct engine_stats {
 	/* Packets in by verdict: together, as many as there were. */

@@ -209,3 +209,32 @@ void engine_fragment_first(struct engine *e, const struct datagram *d,
 	}
 	forget_waiting(e, f);
 }
+
+/* RFC 791 section 3.2. The least MTU has room for any header and a piece;
+ * options, where there are any, go with each. */
+void engine_fragment_cut(struct engine *e, enum engine_side to,
+			 size_t size_bytes)
+{
+	enum { MORE = 0x2000 };
+	size_t header_bytes = (e->out[0] & 15) * 4u;
+	size_t step = (e->mtu_bytes[to] - header_bytes) & ~(size_t)7;
+	uint16_t was = engine_get16(e->out + 6);
+
+	memcpy(e->piece, e->out, header_bytes);
+	for (size_t at = header_bytes; at < size_bytes; at += step) {
+		size_t left = size_bytes - at;
+		size_t bytes = left < step ? left : step;
+		uint16_t more = left > step ? MORE : 0;
+
+		memcpy(e->piece + header_bytes, e->out + at, bytes);
+		engine_put16(e->piece + 2, (uint16_t)(header_bytes + bytes));
+		engine_put16(e->piece + 6,
+			     (uint16_t)((was + (at - header_bytes) / 8) |
+					more));
+		engine_put16(e->piece + 10, 0);
+		engine_put16(e->piece + 10,
+			     (uint16_t)~engine_sum(0, e->piece, header_bytes));
+		e->stats.emitted++;
+		e->emit(e->emit_arg, to, e->piece, header_bytes + bytes);
+	}
+}

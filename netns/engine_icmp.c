@@ -11,8 +11,9 @@
 /* RFC 1812 4.3.2.3: as much of the packet as fits into 576 bytes. */
 enum { ERROR_MAX_BYTES = 576, QUOTE_AT = IPV4_BYTES + ICMP_BYTES };
 
-enum engine_verdict engine_icmp_send(struct engine *e, const struct datagram *d,
-				     uint8_t type, uint8_t code, uint32_t src)
+static enum engine_verdict send_error(struct engine *e,
+				      const struct datagram *d, uint8_t type,
+				      uint8_t code, uint16_t mtu, uint32_t src)
 {
 	size_t quote_bytes = d->size_bytes;
 	uint8_t *icmp = e->out + IPV4_BYTES;
@@ -28,11 +29,26 @@ enum engine_verdict engine_icmp_send(struct engine *e, const struct datagram *d,
 	memset(icmp, 0, ICMP_BYTES);
 	icmp[0] = type;
 	icmp[1] = code;
+	engine_put16(icmp + 6, mtu);
 	memcpy(e->out + QUOTE_AT, d->data, quote_bytes);
 	engine_put16(icmp + 2,
 		     (uint16_t)~engine_sum(0, icmp, ICMP_BYTES + quote_bytes));
 	engine_send(e, d->from, QUOTE_AT + quote_bytes);
 	return ENGINE_REJECTED;
+}
+
+enum engine_verdict engine_icmp_send(struct engine *e, const struct datagram *d,
+				     uint8_t type, uint8_t code, uint32_t src)
+{
+	return send_error(e, d, type, code, 0, src);
+}
+
+enum engine_verdict engine_icmp_too_big(struct engine *e,
+					const struct datagram *d,
+					enum engine_side to, uint32_t src)
+{
+	return send_error(e, d, ICMP_UNREACHABLE, ICMP_CODE_TOO_BIG,
+			  (uint16_t)e->mtu_bytes[to], src);
 }
 
 /* What an error quotes; whoever sent that gets the error, or it is forged. */

@@ -439,3 +439,17 @@ void engine_mapping_promote(struct engine *e, struct mapping *m)
 			engine_queue_push(session_queue(e, s), &s->timer,
 					  e->now_us);
 }
+
+void engine_mapping_demote(struct engine *e, struct mapping *m)
+{
+	if (!m->holders) {
+		engine_mapping_end(e, m);
+		return;
+	}
+	engine_queue_remove(&m->timer);
+	m->manual = false;
+	e->manual_mappings--;
+	if (e->config.absolute_lifetime)
+		engine_queue_push(lifetime_queue(e, m->inside.key.proto),
+				  &m->timer, e->now_us);
+}

@@ -10,7 +10,7 @@
  *   engine_packet.c   parsing and rewriting
  *   engine_icmp.c     ICMP errors, through us and of our own
  *   engine_tcp.c      TCP states, RST, SYNs that wait for an answer
- *   engine_fragment.c fragments in and out of order
+ *   engine_fragment.c fragments in and out of order, and of our own making
  *   engine_store.c    hash table
  */
 #ifndef NATRIG_NETNS_ENGINE_OWN_H
@@ -187,7 +187,9 @@ struct engine {
 	struct engine_stats stats;
 	engine_emit_fn *emit; /* during a call */
 	void *emit_arg;
+	size_t mtu_bytes[2]; /* by side; 0: any */
 	uint8_t out[65536]; /* the packet that is being rewritten */
+	uint8_t piece[65536]; /* of one that is being cut */
 };
 
 uint64_t engine_random(struct engine *e);
@@ -222,6 +224,10 @@ struct datagram {
 
 /* False for a packet that no router should pass on. */
 bool engine_parse(const uint8_t *data, size_t size_bytes, struct datagram *d);
+
+/* True where D must not be cut and is too large for the link to TO. */
+bool engine_too_big(const struct engine *e, const struct datagram *d,
+		    enum engine_side to);
 
 /* Copies the packet into e->out and takes one from its TTL. */
 void engine_begin(struct engine *e, const struct datagram *d);
@@ -284,6 +290,8 @@ void engine_mapping_end(struct engine *e, struct mapping *m);
 void engine_mapping_forget(struct engine *e, struct mapping *m); /* sessions */
 /* Makes one by hand of it, without a lifetime yet. */
 void engine_mapping_promote(struct engine *e, struct mapping *m);
+/* Makes one of any kind of one by hand, or ends it where nothing holds it. */
+void engine_mapping_demote(struct engine *e, struct mapping *m);
 bool engine_make_room(struct engine *e);
 
 /* ---- ports ---- */
@@ -306,12 +314,17 @@ enum {
 	ICMP_UNREACHABLE = 3,
 	ICMP_TIME_EXCEEDED = 11,
 	ICMP_CODE_PROTOCOL = 2,
-	ICMP_CODE_PORT = 3
+	ICMP_CODE_PORT = 3,
+	ICMP_CODE_TOO_BIG = 4
 };
 
 /* An error about D to its sender; REJECTED, or DROPPED where none may be. */
 enum engine_verdict engine_icmp_send(struct engine *e, const struct datagram *d,
 				     uint8_t type, uint8_t code, uint32_t src);
+/* The same, where D must not be cut and is too large for the link to TO. */
+enum engine_verdict engine_icmp_too_big(struct engine *e,
+					const struct datagram *d,
+					enum engine_side to, uint32_t src);
 /* An error that somebody else sent. */
 enum engine_verdict engine_icmp_outbound(struct engine *e,
 					 const struct datagram *d);
@@ -342,5 +355,8 @@ void engine_fragment_first(struct engine *e, const struct datagram *d,
 bool engine_fragment_agrees(struct engine *e, const struct datagram *d);
 void engine_fragment_expire(struct engine *e, struct item *item);
 void engine_fragment_flush(struct engine *e);
+/* Emits e->out in pieces that the link to TO takes. */
+void engine_fragment_cut(struct engine *e, enum engine_side to,
+			 size_t size_bytes);
 
 #endif

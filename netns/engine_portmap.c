@@ -40,6 +40,22 @@ static bool is_what_is_asked(const struct engine *e, const struct mapping *m,
 	       (m->manual || e->config.mapping == ENGINE_EI);
 }
 
+/*
+ * Under which key packets from inside find the mapping. No flow has a peer's
+ * port and no peer: so one is found by none.
+ */
+static void set_apart(const struct engine *e, struct key *inside,
+		      const struct endpoint *outside)
+{
+	bool kept = e->config.mapping == ENGINE_EI &&
+		    e->config.ports <= ENGINE_PORTS_PRESERVE_OR_RANDOM &&
+		    outside->port == inside->port &&
+		    !engine_table_find(&e->inside, inside);
+
+	if (e->config.map_apart && !kept)
+		inside->peer_port = 1;
+}
+
 int engine_map(struct engine *e, uint64_t now_us, int proto,
 	       uint16_t external_port, uint32_t internal_ip,
 	       uint16_t internal_port, uint32_t lifetime_s)
@@ -67,6 +83,7 @@ int engine_map(struct engine *e, uint64_t now_us, int proto,
 		engine_mapping_end(e, m);
 	if (!engine_make_room(e))
 		return -ENOSPC;
+	set_apart(e, &inside, &outside);
 	m = engine_mapping_new(e, &inside, &outside);
 	if (!m)
 		return -ENOMEM;
@@ -74,18 +91,42 @@ int engine_map(struct engine *e, uint64_t now_us, int proto,
 	return 0;
 }
 
-int engine_unmap(struct engine *e, int proto, uint16_t external_port)
+static struct mapping *mapping_at(const struct engine *e, int proto,
+				  uint16_t external_port)
 {
 	struct endpoint outside = {e->config.pool[0], external_port};
-	struct mapping *m;
 
 	if (proto != PROTO_UDP && proto != PROTO_TCP)
-		return -ENOENT;
-	m = engine_mapping_outside(e, (uint8_t)proto, outside);
+		return NULL;
+	return engine_mapping_outside(e, (uint8_t)proto, outside);
+}
+
+int engine_unmap(struct engine *e, int proto, uint16_t external_port)
+{
+	struct mapping *m = mapping_at(e, proto, external_port);
+
 	if (!m || !m->manual)
 		return -ENOENT;
 	engine_mapping_end(e, m);
 	return 0;
+}
+
+int engine_unmap_softly(struct engine *e, int proto, uint16_t external_port)
+{
+	struct mapping *m = mapping_at(e, proto, external_port);
+
+	if (!m || !m->manual)
+		return -ENOENT;
+	engine_mapping_demote(e, m);
+	return 0;
+}
+
+void engine_evict_port(struct engine *e, int proto, uint16_t external_port)
+{
+	struct mapping *m = mapping_at(e, proto, external_port);
+
+	if (m && !m->manual)
+		engine_mapping_end(e, m);
 }
 
 void engine_flush(struct engine *e, bool all)

@@ -14,7 +14,8 @@
  *              from 25.128.0.1; servers from 25.255.0.1
  *   LANs       192.168.N.0/24 for the N-th router (10.x.y.0/24 from the 255th)
  *              router .1, members from .2 up
- * A router behind another router has its WAN address on the other's LAN.
+ * A router behind another router has its WAN address on the other's LAN. One
+ * with a pool has that many addresses outside, one after the other.
  */
 #ifndef NATRIG_NETNS_LAB_H
 #define NATRIG_NETNS_LAB_H
@@ -60,6 +61,8 @@ struct lab_node {
 	struct lab_iface ifaces[2]; /* host, server: eth0; router: wan, lan */
 	unsigned iface_count;
 	uint32_t gateway_ip; /* 0 on the internet */
+	/* A router's outside addresses but for the first, ifaces[0].ip. */
+	uint32_t pool_ips[NAT_MAX_POOL - 1];
 	/* private to netns/ from here */
 	struct lab_node_own *own;
 };
@@ -92,7 +95,22 @@ void lab_free(struct lab *lab);
 int lab_enter(struct lab *lab, const struct lab_node *node, struct err *err);
 void lab_leave(struct lab *lab);
 
-/* The address by which NODE is seen on the internet if no NAT re-maps it. */
+/*
+ * The node's own stack hears nothing from now on (but ARP), and so answers
+ * nothing: who crafts packets there hears through packet sockets.
+ */
+int lab_deafen(struct lab *lab, const struct lab_node *node, struct err *err);
+/* The largest packet that the node's first interface sends. */
+int lab_mtu(struct lab *lab, const struct lab_node *node, unsigned bytes,
+	    struct err *err);
+
+/* A router's outside addresses, in the pool's order; of others: its own. */
+unsigned lab_wan_ips(const struct lab_node *node, uint32_t ips[NAT_MAX_POOL]);
+
+/*
+ * The address by which NODE is seen on the internet if no NAT re-maps it: of a
+ * NAT with a pool the first one, by which it may well not be seen.
+ */
 uint32_t lab_public_ip(const struct lab *lab, const struct lab_node *node);
 
 /* --- routers with an engine --------------------------------------------- */
@@ -117,9 +135,12 @@ int lab_flush(struct lab *lab, struct lab_node *router, struct err *err);
 int lab_reboot(struct lab *lab, struct lab_node *router, struct err *err);
 /* A new, unused WAN address; NAT state of the old one is gone. */
 int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err);
-/* New behaviour or portmap, keeping conntrack (and leases where the daemon
- * stays). An engine whose behaviour changes begins anew, and so does a router
- * that gets or loses one. A daemon that is newly wanted is started, but see lab_ready. */
+/*
+ * New behaviour (but no pool of another size) or portmap, keeping conntrack
+ * (and leases where the daemon stays). An engine whose behaviour changes begins
+ * anew, and so does a router that gets or loses one. A daemon that is newly
+ * wanted is started, but see lab_ready.
+ */
 int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 	    unsigned portmap, struct err *err);
 

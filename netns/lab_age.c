@@ -95,8 +95,14 @@ static int age_router(struct lab *lab, struct lab_node *router, uint64_t us,
 		.udp_s = router->plan.nat.udp_timeout_s,
 		.udp_stream_s = router->plan.nat.udp_stream_timeout_s,
 	};
-	int code = lab_enter(lab, router, err);
+	int code;
 
+	/* Engines live in lab time; a daemon does not. */
+	if (router->own->box && !router->own->daemon)
+		return 0;
+	code = lab_enter(lab, router, err);
+	if (!code && router->own->box)
+		return age_leases(lab, router, us, now_us, err);
 	if (!code && !router->own->conntrack)
 		code = conntrack_new(&router->own->conntrack,
 				     router->plan.name, false, err);
@@ -116,8 +122,7 @@ int lab_age(struct lab *lab, uint64_t us, struct err *err)
 	int code = 0;
 
 	for (unsigned i = 0; i < lab->count && !code; i++)
-		if (lab->nodes[i].plan.kind == LAB_ROUTER &&
-		    !lab->nodes[i].own->box) /* engines live in lab time */
+		if (lab->nodes[i].plan.kind == LAB_ROUTER)
 			code = age_router(lab, &lab->nodes[i], us, now_us, err);
 	lab_leave(lab);
 	return code;

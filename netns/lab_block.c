@@ -22,6 +22,12 @@ enum place {
 	PLACE_IN,	/* Y's router, after translation */
 };
 
+/* By what addresses a block knows its packets at one place. */
+struct ends {
+	uint32_t from[NAT_MAX_POOL], to[NAT_MAX_POOL + 2];
+	unsigned from_count, to_count;
+};
+
 struct text {
 	char *data; /* malloc'ed by open_memstream */
 	size_t bytes;
@@ -67,71 +73,66 @@ static void put_match(FILE *file, const struct lab_blocked *b)
 	fprintf(file, " drop\n");
 }
 
-static void put_rule(FILE *file, const struct lab_blocked *b, uint32_t from_ip,
-		     const uint32_t *to_ips, unsigned to_count)
-{
-	char from[ENDPOINT_TEXT_BYTES], to[ENDPOINT_TEXT_BYTES];
-
-	for (unsigned i = 0; i < to_count; i++) {
-		fprintf(file, "\t\tip saddr %s ip daddr %s",
-			endpoint_format_ip(from_ip, from),
-			endpoint_format_ip(to_ips[i], to));
-		put_match(file, b);
-	}
-}
-
 /* What stands for Y where X's packets have not been translated yet. */
 static unsigned addresses_of(const struct lab *lab, const struct lab_node *x,
-			     const struct lab_node *y, uint32_t ips[3])
+			     const struct lab_node *y,
+			     uint32_t ips[NAT_MAX_POOL + 2])
 {
+	const struct lab_node *shown = lab_public_node(lab, y);
 	unsigned count = 0;
 
-	ips[count++] = y->ifaces[0].ip;
+	if (shown == y) {
+		count = lab_wan_ips(y, ips);
+	} else {
+		ips[count++] = y->ifaces[0].ip;
+		if (has_address_alone(lab, y))
+			count += lab_wan_ips(shown, ips + count);
+	}
 	if (y->plan.kind == LAB_ROUTER && lab_router_of(lab, x) == y)
 		ips[count++] = y->ifaces[1].ip;
-	if (lab_public_ip(lab, y) != y->ifaces[0].ip &&
-	    has_address_alone(lab, y))
-		ips[count++] = lab_public_ip(lab, y);
 	return count;
 }
 
-/*
- * Does this block drop packets at PLACE of ROUTER (NULL: the internet)? Then
- * those from *FROM_IP to the IPS, whose number is returned; else 0.
- */
-static unsigned block_at(const struct lab *lab, enum place place,
-			 const struct lab_node *router,
-			 const struct lab_blocked *b, uint32_t *from_ip,
-			 uint32_t ips[3])
+/* Does this block drop packets at PLACE of ROUTER (NULL: the internet)? */
+static bool block_at(const struct lab *lab, enum place place,
+		     const struct lab_node *router,
+		     const struct lab_blocked *b, struct ends *ends)
 {
 	const struct lab_node *x = &lab->nodes[b->x], *y = &lab->nodes[b->y];
 	const struct lab_node *xr = lab_router_of(lab, x);
 	const struct lab_node *yr = lab_router_of(lab, y);
-	unsigned count = addresses_of(lab, x, y, ips);
 
-	*from_ip = x->ifaces[0].ip;
+	ends->to_count = addresses_of(lab, x, y, ends->to);
+	ends->from_count = lab_wan_ips(x, ends->from);
 	if (place == PLACE_INTERNET && !xr && has_address_alone(lab, y))
-		return count;
+		return true;
 	if (place == PLACE_OUT && router == xr)
-		return count;
+		return true;
+	ends->to_count = 1;
 	if (place == PLACE_LAN && router == xr && xr == yr)
-		return 1;
+		return true;
 	/* Y's LAN neighbours share its address: only after DNAT is it known. */
-	if (place == PLACE_IN && router == yr && !has_address_alone(lab, y)) {
-		*from_ip = lab_public_ip(lab, x);
-		return 1;
-	}
-	return 0;
+	ends->from_count = lab_wan_ips(lab_public_node(lab, x), ends->from);
+	return place == PLACE_IN && router == yr && !has_address_alone(lab, y);
 }
 
 static void put_block(const struct lab *lab, FILE *file, enum place place,
 		      const struct lab_node *router,
 		      const struct lab_blocked *b)
 {
-	uint32_t from_ip, ips[3];
-	unsigned count = block_at(lab, place, router, b, &from_ip, ips);
+	char from[ENDPOINT_TEXT_BYTES], to[ENDPOINT_TEXT_BYTES];
+	struct ends ends;
 
-	put_rule(file, b, from_ip, ips, count);
+	if (!block_at(lab, place, router, b, &ends))
+		return;
+	for (unsigned i = 0; i < ends.from_count * ends.to_count; i++) {
+		uint32_t from_ip = ends.from[i / ends.to_count];
+
+		fprintf(file, "\t\tip saddr %s ip daddr %s",
+			endpoint_format_ip(from_ip, from),
+			endpoint_format_ip(ends.to[i % ends.to_count], to));
+		put_match(file, b);
+	}
 }
 
 static void put_chain(const struct lab *lab, FILE *file, enum place place,
@@ -177,22 +178,26 @@ static void add_box_blocks(const struct lab *lab, const struct lab_node *router,
 			   const struct lab_blocked *b, bool inward,
 			   struct natbox_block *blocks, unsigned *block_count)
 {
-	uint32_t from_ip, ips[3];
-	unsigned count = block_at(lab, inward ? PLACE_IN : PLACE_OUT, router, b,
-				  &from_ip, ips);
+	struct ends ends;
 
-	for (unsigned i = 0; i < count; i++)
+	if (!block_at(lab, inward ? PLACE_IN : PLACE_OUT, router, b, &ends))
+		return;
+	for (unsigned i = 0; i < ends.from_count * ends.to_count; i++)
 		blocks[(*block_count)++] = (struct natbox_block){
-			inward, from_ip, ips[i], b->proto, b->port};
+			inward, ends.from[i / ends.to_count],
+			ends.to[i % ends.to_count], b->proto, b->port};
 }
 
 static int load_box(const struct lab *lab, const struct lab_node *router,
 		    struct err *err)
 {
-	unsigned count = 0, room = 4 * lab->own->blocked_count + 1;
-	struct natbox_block *blocks = calloc(room, sizeof(*blocks));
+	unsigned count = 0, room;
+	struct natbox_block *blocks;
 	int code;
 
+	/* Out and in: each from the pool of one to that of the other. */
+	room = 2 * NAT_MAX_POOL * (NAT_MAX_POOL + 2) * lab->own->blocked_count;
+	blocks = calloc(room + 1, sizeof(*blocks));
 	if (!blocks)
 		return err_set(err, ENOMEM, "no memory for blocks");
 	for (unsigned i = 0; i < lab->own->blocked_count; i++) {

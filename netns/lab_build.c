@@ -223,6 +223,16 @@ void lab_put_address(struct netlink_batch *batch, const char *what, bool add,
 	netlink_end(batch);
 }
 
+void lab_put_pool(struct netlink_batch *batch, const char *what, bool add,
+		  const struct lab_node *router)
+{
+	uint32_t ips[NAT_MAX_POOL];
+	unsigned count = lab_wan_ips(router, ips);
+
+	for (unsigned i = 1; i < count; i++)
+		lab_put_address(batch, what, add, LAB_INDEX_FIRST, ips[i], 32);
+}
+
 void lab_put_route(struct netlink_batch *batch, const char *what, bool add,
 		   uint32_t net, unsigned bits, uint32_t gateway)
 {
@@ -257,6 +267,7 @@ static int configure(struct building *b, struct lab_node *node, struct err *err)
 		lab_put_address(batch, "set an address", true,
 				LAB_INDEX_FIRST + i, node->ifaces[i].ip,
 				node->ifaces[i].prefix_bits);
+	lab_put_pool(batch, "set an address of its pool", true, node);
 	if (node->gateway_ip)
 		lab_put_route(batch, "set its default route", true, 0, 0,
 			      node->gateway_ip);

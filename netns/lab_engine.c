@@ -6,6 +6,7 @@
 #include "netns/lab_own.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -20,19 +21,12 @@ bool lab_wants_engine(const struct lab_plan_node *node)
 int lab_router_supported(const struct lab_plan_node *node, struct err *err)
 {
 	int code = nat_supported(&node->nat, err);
-	const char *why = nat_why_engine(&node->nat);
 
 	if (code || !lab_wants_engine(node))
 		return code;
 	if (node->nat.mapping == NAT_MAPPING_NONE)
 		return err_set(err, ENOTSUP, "mapping none: an engine "
 			       "translates");
-	if (node->portmap)
-		return err_set(err, ENOTSUP, "portmap on this NAT: a "
-			       "port-mapping daemon tells netfilter its "
-			       "mappings, and this NAT is not netfilter's (%s); "
-			       "nearest: portmap none, or another NAT",
-			       why ? why : "by choice");
 	return 0;
 }
 
@@ -45,17 +39,51 @@ static uint64_t next_seed(struct lab_node *router)
 
 static struct natbox_plan plan_of(struct lab_node *router)
 {
-	return (struct natbox_plan){
+	struct natbox_plan plan = {
 		.where = router->plan.name,
 		.nat = router->plan.nat,
 		.wan_index = LAB_INDEX_FIRST,
 		.lan_index = LAB_INDEX_LAN,
-		.wan_ip = router->ifaces[0].ip,
 		.lan_ip = router->ifaces[1].ip,
 		.lan_net = router->own->lan_net,
 		.lan_mask = lab_mask(router->ifaces[1].prefix_bits),
 		.seed = next_seed(router),
 	};
+
+	lab_wan_ips(router, plan.wan_ips);
+	return plan;
+}
+
+/*
+ * The daemon tells netfilter what it grants, and its lease file. What it has
+ * there when packets have come was granted before they came, or would have been
+ * in time for them with netfilter, too: the file is written before the answer.
+ */
+static int on_heard(void *arg, uint64_t now_us, struct err *err)
+{
+	struct lab_node *router = arg;
+	const struct portmapd_lease *lease;
+	struct natbox_grant *grants;
+	unsigned count;
+	int code;
+
+	if (!router->own->daemon)
+		return 0;
+	code = portmapd_look(router->own->daemon, clock_real_us(), err);
+	if (code < 0 || (!code && !natbox_lacks_grants(router->own->box)))
+		return code;
+	count = portmapd_lease_count(router->own->daemon);
+	grants = calloc(count + 1, sizeof(*grants));
+	if (!grants)
+		return err_set(err, ENOMEM, "no memory for port mappings");
+	for (unsigned i = 0; i < count; i++) {
+		lease = portmapd_lease(router->own->daemon, i);
+		grants[i] = (struct natbox_grant){
+			lease->proto, lease->external_port, lease->inside};
+	}
+	code = natbox_set_grants(router->own->box, now_us, grants, count, err);
+	free(grants);
+	return code;
 }
 
 int lab_engine_start(struct lab *lab, struct lab_node *router, struct err *err)
@@ -68,6 +96,7 @@ int lab_engine_start(struct lab *lab, struct lab_node *router, struct err *err)
 	code = natbox_new(&plan, &router->own->box, err);
 	if (code)
 		return code;
+	natbox_on_heard(router->own->box, on_heard, router);
 	lab->own->box_count++;
 	return natbox_watch(router->own->box, lab->own->boxes_fd, err);
 }

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/if.h>
 #include <linux/if_link.h>
@@ -139,4 +142,23 @@ int lab_link(struct lab *lab, struct lab_node *node, bool up, struct err *err)
 	code = set_far_end(lab, &nl, ifindex, up, node->plan.name, err);
 	netlink_close(&nl);
 	return code || !up ? code : settle_node(lab, node, err);
+}
+
+int lab_mtu(struct lab *lab, const struct lab_node *node, unsigned bytes,
+	    struct err *err)
+{
+	struct ifreq request = {.ifr_mtu = (int)bytes};
+	int code = lab_enter(lab, node, err), fd;
+
+	if (code)
+		return code;
+	memcpy(request.ifr_name, node->ifaces[0].name, IFNAMSIZ);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFMTU, &request))
+		code = err_set(err, errno, "%s: cannot set the MTU of its "
+			       "link: %s", node->plan.name, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	lab_leave(lab);
+	return code;
 }

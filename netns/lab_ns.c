@@ -138,7 +138,8 @@ static void fresh_proc(struct making *m)
 static bool has_usual_timeouts(const struct making *m, const struct nat *nat)
 {
 	return m->usual_timeouts && nat->udp_timeout_s == 30 &&
-	       nat->udp_stream_timeout_s == 120;
+	       nat->udp_stream_timeout_s == 120 && !nat->tcp_timeout_s &&
+	       !nat->tcp_transitory_timeout_s && !nat->icmp_timeout_s;
 }
 
 static int set_sysctls(const struct making *m, const struct sysctl *sysctls,
@@ -188,7 +189,7 @@ static int make_router(struct making *m, struct lab_node *router,
 		code = set_sysctls(m, bridge_sysctls, COUNT(bridge_sysctls),
 				   err);
 	if (!code && !has_usual_timeouts(m, &router->plan.nat))
-		code = lab_router_timeouts(m->proc_fd, router, err);
+		code = lab_router_timeouts(m->proc_fd, router, NULL, err);
 	if (!code)
 		code = lab_router_rules(m->lab, router, true, err);
 	if (!code && !engine && m->lab->own->ages)
@@ -236,5 +237,22 @@ int lab_namespaces(struct lab *lab, struct netlink *sockets, struct err *err)
 
 	if (m.proc_fd >= 0)
 		close(m.proc_fd);
+	return code;
+}
+
+int lab_deafen(struct lab *lab, const struct lab_node *node, struct err *err)
+{
+	int code = lab_enter(lab, node, err);
+
+	if (code)
+		return code;
+	code = lab_nft(lab,
+		       "table inet deaf {\n"
+		       "	chain input {\n"
+		       "		type filter hook input priority raw; policy drop;\n"
+		       "	}\n"
+		       "}\n",
+		       NULL, node->plan.name, err);
+	lab_leave(lab);
 	return code;
 }

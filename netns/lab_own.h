@@ -76,6 +76,9 @@ int lab_plan_addresses(struct lab *lab, struct err *err);
 /* The router of NODE, or NULL on the internet. */
 struct lab_node *lab_router_of(const struct lab *lab,
 			       const struct lab_node *node);
+/* The outermost NAT that NODE's packets pass, or NODE itself. */
+const struct lab_node *lab_public_node(const struct lab *lab,
+				       const struct lab_node *node);
 uint32_t lab_mask(unsigned bits);
 
 /* lab.c */
@@ -98,6 +101,12 @@ int lab_build(struct lab *lab, struct err *err);
 /* Queues an IPv4 address of the interface with that index. */
 void lab_put_address(struct netlink_batch *batch, const char *what, bool add,
 		     unsigned ifindex, uint32_t ip, unsigned bits);
+/*
+ * Queues the router's addresses outside but for the first. They belong to no
+ * net, lest they go with the first one.
+ */
+void lab_put_pool(struct netlink_batch *batch, const char *what, bool add,
+		  const struct lab_node *router);
 /* Queues a route; NET 0 with 0 BITS is the default route. */
 void lab_put_route(struct netlink_batch *batch, const char *what, bool add,
 		   uint32_t net, unsigned bits, uint32_t gateway);
@@ -112,8 +121,9 @@ int lab_settle(struct netlink *nl, unsigned ifindex, const char *where,
 /* lab_router.c; the calling thread is in the router's namespace */
 int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
 		     struct err *err);
+/* Those that were others before; WAS NULL: the kernel still has its own. */
 int lab_router_timeouts(int proc_fd, const struct lab_node *router,
-			struct err *err);
+			const struct nat *was, struct err *err);
 int lab_router_daemon(struct lab *lab, struct lab_node *router,
 		      struct err *err);
 /* Only a router without an engine lets the kernel forward. */

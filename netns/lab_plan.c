@@ -107,23 +107,43 @@ static void give_lan(struct lab_node *router, unsigned number)
 	router->iface_count = 2;
 }
 
+static unsigned more_addresses(const struct lab_node *node)
+{
+	unsigned pool = node->plan.kind == LAB_ROUTER ? node->plan.nat.pool : 0;
+
+	return pool > 1 ? pool - 1 : 0;
+}
+
+unsigned lab_wan_ips(const struct lab_node *node, uint32_t ips[NAT_MAX_POOL])
+{
+	unsigned more = more_addresses(node);
+
+	ips[0] = node->ifaces[0].ip;
+	memcpy(ips + 1, node->pool_ips, more * sizeof(*ips));
+	return 1 + more;
+}
+
 static int give_outside(struct lab *lab, struct lab_node *node,
 			uint32_t next[3], struct err *err)
 {
 	struct lab_node *router = lab_router_of(lab, node);
 	const char *name = node->plan.kind == LAB_ROUTER ? "wan" : "eth0";
+	uint32_t *ip = router ? &router->own->next_member_ip
+			      : &next[node->plan.kind];
+	unsigned more = more_addresses(node);
 
-	if (!router) {
-		set_iface(&node->ifaces[0], name, next[node->plan.kind]++,
-			  LAB_INTERNET_BITS);
-		return 0;
+	if (router) {
+		router->own->members++;
+		if ((*ip & 0xff) + more > LAN_MAX_MEMBERS + 1)
+			return err_set(err, E2BIG, "%s: more than %d addresses "
+				       "behind it", router->plan.name,
+				       LAN_MAX_MEMBERS);
+		node->gateway_ip = router->ifaces[1].ip;
 	}
-	if (++router->own->members > LAN_MAX_MEMBERS)
-		return err_set(err, E2BIG, "%s: more than %d nodes behind it",
-			       router->plan.name, LAN_MAX_MEMBERS);
-	node->gateway_ip = router->ifaces[1].ip;
-	set_iface(&node->ifaces[0], name, router->own->next_member_ip++,
-		  LAN_BITS);
+	set_iface(&node->ifaces[0], name, (*ip)++,
+		  router ? LAN_BITS : LAB_INTERNET_BITS);
+	for (unsigned i = 0; i < more; i++)
+		node->pool_ips[i] = (*ip)++;
 	return 0;
 }
 
@@ -155,13 +175,18 @@ int lab_plan_addresses(struct lab *lab, struct err *err)
 }
 
 /* A router that does not translate shows its hosts' own addresses. */
-uint32_t lab_public_ip(const struct lab *lab, const struct lab_node *node)
+const struct lab_node *lab_public_node(const struct lab *lab,
+				       const struct lab_node *node)
 {
-	uint32_t ip = node->ifaces[0].ip;
 	const struct lab_node *router = lab_router_of(lab, node);
 
 	for (; router; router = lab_router_of(lab, router))
 		if (router->plan.nat.mapping != NAT_MAPPING_NONE)
-			ip = router->ifaces[0].ip;
-	return ip;
+			node = router;
+	return node;
+}
+
+uint32_t lab_public_ip(const struct lab *lab, const struct lab_node *node)
+{
+	return lab_public_node(lab, node)->ifaces[0].ip;
 }

@@ -2,6 +2,7 @@
 #include "netns/lab_own.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static int need_router(const struct lab_node *node, const char *what,
 int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
 		     struct err *err)
 {
-	const struct nat_place place = {
+	struct nat_place place = {
 		.wan = router->ifaces[0].name,
 		.lan = router->ifaces[1].name,
 		.wan_ip = router->ifaces[0].ip,
@@ -31,10 +32,14 @@ int lab_router_rules(struct lab *lab, const struct lab_node *router, bool fresh,
 		.fresh = fresh,
 		.engine = lab_wants_engine(&router->plan),
 	};
+	uint32_t ips[NAT_MAX_POOL];
+	unsigned count = lab_wan_ips(router, ips);
 	char text[RULESET_BYTES];
-	int length = nat_ruleset(&router->plan.nat, &place, text, sizeof(text),
-				 err);
+	int length;
 
+	memcpy(place.more_wan_ips, ips + 1, (count - 1) * sizeof(*ips));
+	length = nat_ruleset(&router->plan.nat, &place, text, sizeof(text),
+			     err);
 	if (length < 0)
 		return length;
 	return lab_nft(lab, text, NULL, router->plan.name, err);
@@ -49,17 +54,59 @@ static int set_timeout(int proc_fd, const char *name, unsigned seconds,
 	return lab_sysctl(proc_fd, name, text, err);
 }
 
-int lab_router_timeouts(int proc_fd, const struct lab_node *router,
-			struct err *err)
-{
-	const struct nat *nat = &router->plan.nat;
-	int code = set_timeout(proc_fd, "netfilter/nf_conntrack_udp_timeout",
-			       nat->udp_timeout_s, err);
+/* What the kernel has where the NAT says 0. */
+static const struct timeout {
+	const char *name;
+	size_t at; /* in struct nat */
+	unsigned usual_s;
+} timeouts[] = {
+	{"udp_timeout", offsetof(struct nat, udp_timeout_s), 30},
+	{"udp_timeout_stream", offsetof(struct nat, udp_stream_timeout_s), 120},
+	{"icmp_timeout", offsetof(struct nat, icmp_timeout_s), 30},
+	{"tcp_timeout_established", offsetof(struct nat, tcp_timeout_s),
+	 432000},
+	/* With data on its way, or sent in vain: shorter by itself. */
+	{"tcp_timeout_unacknowledged", offsetof(struct nat, tcp_timeout_s),
+	 300},
+	{"tcp_timeout_max_retrans", offsetof(struct nat, tcp_timeout_s), 300},
+	/* Half closed, which RFC 5382 counts as established. */
+	{"tcp_timeout_fin_wait", offsetof(struct nat, tcp_timeout_s), 120},
+	{"tcp_timeout_close_wait", offsetof(struct nat, tcp_timeout_s), 60},
+	{"tcp_timeout_syn_sent",
+	 offsetof(struct nat, tcp_transitory_timeout_s), 120},
+	{"tcp_timeout_syn_recv",
+	 offsetof(struct nat, tcp_transitory_timeout_s), 60},
+	{"tcp_timeout_last_ack",
+	 offsetof(struct nat, tcp_transitory_timeout_s), 30},
+	{"tcp_timeout_time_wait",
+	 offsetof(struct nat, tcp_transitory_timeout_s), 120},
+	{"tcp_timeout_close", offsetof(struct nat, tcp_transitory_timeout_s),
+	 10},
+};
 
-	if (!code)
-		code = set_timeout(proc_fd,
-				   "netfilter/nf_conntrack_udp_timeout_stream",
-				   nat->udp_stream_timeout_s, err);
+static unsigned timeout_of(const struct nat *nat, const struct timeout *t)
+{
+	return *(const unsigned *)((const char *)nat + t->at);
+}
+
+int lab_router_timeouts(int proc_fd, const struct lab_node *router,
+			const struct nat *was, struct err *err)
+{
+	char name[64];
+	int code = 0;
+
+	for (size_t i = 0; i < sizeof(timeouts) / sizeof(*timeouts) && !code;
+	     i++) {
+		unsigned seconds = timeout_of(&router->plan.nat, &timeouts[i]);
+
+		if (seconds == (was ? timeout_of(was, &timeouts[i]) : 0))
+			continue;
+		snprintf(name, sizeof(name), "netfilter/nf_conntrack_%s",
+			 timeouts[i].name);
+		code = set_timeout(proc_fd, name,
+				   seconds ? seconds : timeouts[i].usual_s,
+				   err);
+	}
 	return code;
 }
 
@@ -188,23 +235,26 @@ int lab_reboot(struct lab *lab, struct lab_node *router, struct err *err)
 
 /* --- a new address --------------------------------------------------------- */
 
-static int take_address(struct lab *lab, struct lab_node *router, uint32_t *ip,
-			struct err *err)
+/* One, or as many as its pool has. */
+static int take_addresses(struct lab *lab, struct lab_node *router,
+			  uint32_t ips[NAT_MAX_POOL], struct err *err)
 {
 	const struct lab_node *outer = lab_router_of(lab, router);
 	uint32_t *next = outer ? &outer->own->next_member_ip
 			       : &lab->own->next_wan_ip;
+	unsigned count = lab_wan_ips(router, ips);
 
-	if (outer && (*next & 0xff) == 0xff)
+	if (outer && (*next & 0xff) + count > 0xff)
 		return err_set(err, EADDRNOTAVAIL, "%s: the LAN of %s has no "
 			       "unused address left", router->plan.name,
 			       outer->plan.name);
-	*ip = (*next)++;
+	for (unsigned i = 0; i < count; i++)
+		ips[i] = (*next)++;
 	return 0;
 }
 
-static int renumber_here(struct lab *lab, struct lab_node *router, uint32_t ip,
-			 struct err *err)
+static int renumber_here(struct lab *lab, struct lab_node *router,
+			 const uint32_t ips[NAT_MAX_POOL], struct err *err)
 {
 	struct netlink_batch *batch = &lab->own->batch;
 	struct lab_iface *wan = &router->ifaces[0];
@@ -215,17 +265,19 @@ static int renumber_here(struct lab *lab, struct lab_node *router, uint32_t ip,
 		return code;
 	lab_put_address(batch, "drop its WAN address", false, LAB_INDEX_FIRST,
 			wan->ip, wan->prefix_bits);
+	lab_put_pool(batch, "drop an address of its pool", false, router);
+	wan->ip = ips[0];
+	memcpy(router->pool_ips, ips + 1, sizeof(router->pool_ips));
 	lab_put_address(batch, "set its WAN address", true, LAB_INDEX_FIRST,
-			ip, wan->prefix_bits);
+			wan->ip, wan->prefix_bits);
+	lab_put_pool(batch, "set an address of its pool", true, router);
 	if (router->gateway_ip)
 		lab_put_route(batch, "set its default route", true, 0, 0,
 			      router->gateway_ip);
 	code = netlink_send(&nl, batch, router->plan.name, 0, err);
 	netlink_close(&nl);
-	if (code)
-		return code;
-	wan->ip = ip;
-	code = lab_router_rules(lab, router, false, err);
+	if (!code)
+		code = lab_router_rules(lab, router, false, err);
 	if (!code && router->own->box)
 		return lab_engine_start(lab, router, err);
 	return code ? code : flush_here(router, err);
@@ -235,17 +287,17 @@ int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err)
 {
 	bool announced = router->plan.nat.mapping == NAT_MAPPING_NONE;
 	int code = need_router(router, "renumber", err);
-	uint32_t ip = 0;
+	uint32_t ips[NAT_MAX_POOL] = {0};
 
 	if (!code)
-		code = take_address(lab, router, &ip, err);
+		code = take_addresses(lab, router, ips, err);
 	if (!code && announced)
 		code = lab_announce(lab, false, err);
 	if (code)
 		return code;
 	code = lab_enter(lab, router, err);
 	if (!code)
-		code = renumber_here(lab, router, ip, err);
+		code = renumber_here(lab, router, ips, err);
 	lab_leave(lab);
 	if (!code && announced)
 		code = lab_announce(lab, true, err);
@@ -254,16 +306,6 @@ int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err)
 }
 
 /* --- a new behaviour ------------------------------------------------------- */
-
-static bool nat_differ(const struct nat *a, const struct nat *b)
-{
-	return a->mapping != b->mapping || a->filtering != b->filtering ||
-	       a->ports != b->ports || a->hairpin != b->hairpin ||
-	       a->udp_blocked != b->udp_blocked ||
-	       a->wan_input != b->wan_input ||
-	       a->udp_timeout_s != b->udp_timeout_s ||
-	       a->udp_stream_timeout_s != b->udp_stream_timeout_s;
-}
 
 /* Between netfilter and an engine no flow can be handed over. */
 static int set_engine(struct lab *lab, struct lab_node *router, bool changes,
@@ -287,18 +329,22 @@ static int set_engine(struct lab *lab, struct lab_node *router, bool changes,
 }
 
 static int set_here(struct lab *lab, struct lab_node *router,
-		    unsigned old_portmap, bool changes, struct err *err)
+		    unsigned old_portmap, const struct nat *old,
+		    struct err *err)
 {
-	int code = lab_router_timeouts(-1, router, err);
+	int code = lab_router_timeouts(-1, router, old, err);
 
 	if (!code && router->plan.portmap != old_portmap && old_portmap)
 		code = lab_nft(lab, "table inet portmap\n"
 			       "delete table inet portmap\n", NULL,
 			       router->plan.name, err);
+	if (!code && router->plan.portmap != old_portmap && router->own->box)
+		code = natbox_set_grants(router->own->box, 0, NULL, 0, err);
 	if (!code)
 		code = lab_router_rules(lab, router, false, err);
 	if (!code)
-		code = set_engine(lab, router, changes, err);
+		code = set_engine(lab, router,
+				  !nat_equal(old, &router->plan.nat), err);
 	if (!code && router->plan.portmap && !router->own->daemon)
 		code = lab_router_daemon(lab, router, err);
 	return code;
@@ -319,6 +365,10 @@ int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 	wanted.portmap = portmap;
 	if (!code)
 		code = lab_router_supported(&wanted, err);
+	if (!code && nat_filled(nat, NAT_BY_ENGINE).pool !=
+			     nat_filled(&old, NAT_BY_ENGINE).pool)
+		code = err_set(err, EINVAL, "%s: a router's pool cannot "
+			       "change while it runs", router->plan.name);
 	if (!code && turns)
 		code = lab_announce(lab, false, err);
 	if (code)
@@ -330,8 +380,7 @@ int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 		end_daemon(router);
 	code = lab_enter(lab, router, err);
 	if (!code)
-		code = set_here(lab, router, old_portmap,
-				nat_differ(&old, nat), err);
+		code = set_here(lab, router, old_portmap, &old, err);
 	lab_leave(lab);
 	/* lab_block's addresses are those that show outside. */
 	if (!code && turns)

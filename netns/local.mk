@@ -34,6 +34,7 @@ tests_check_lab_SOURCES = tests/check_lab.c tests/check_lab_router.c \
 	tests/check_lab_limits.c \
 	tests/check_lab_age.c tests/check_lab_engine.c \
 	tests/check_lab_portmap.c \
+	tests/check_lab_knobs.c tests/check_lab_timeouts.c \
 	tests/check_lab_world.c tests/check_lab_world.h
 tests_check_lab_LDADD = $(netns_libs) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_engine

@@ -179,7 +179,7 @@ static void put_srcnat(struct rules *r)
 	endpoint_format_ip(p->wan_ip, wan);
 	put(r, "	chain srcnat {\n"
 	       "		type nat hook postrouting priority srcnat; policy accept;\n");
-	if (r->nat->hairpin)
+	if (r->nat->hairpin == NAT_HAIRPIN_EXTERNAL)
 		put(r, "		iifname \"%s\" oifname \"%s\" meta l4proto udp snat ip to ip saddr . udp sport map @outside\n"
 		       "		iifname \"%s\" oifname \"%s\" ct status dnat snat ip to %s\n",
 		    p->lan, p->lan, p->lan, p->lan, wan);
@@ -287,6 +287,7 @@ static void put_steady(struct rules *r)
 static void put_engine(struct rules *r)
 {
 	char lan[ENDPOINT_TEXT_BYTES], wan[ENDPOINT_TEXT_BYTES];
+	const uint32_t *more = r->place->more_wan_ips;
 
 	put(r, "table inet router {\n"
 	       "	chain input {\n"
@@ -294,18 +295,24 @@ static void put_engine(struct rules *r)
 	       "		iifname \"lo\" accept\n"
 	       "		iifname \"%s\" ip daddr %s accept\n"
 	       "		iifname \"%s\" meta pkttype { broadcast, multicast } accept\n"
-	       "		iifname \"%s\" ip daddr %s ip protocol icmp accept\n"
+	       "		iifname \"%s\" ip daddr { %s",
+	    r->place->lan, endpoint_format_ip(r->place->lan_net + 1, lan),
+	    r->place->lan, r->place->lan,
+	    endpoint_format_ip(r->place->wan_ip, wan));
+	for (unsigned i = 0; i < NAT_MAX_POOL - 1 && more[i]; i++)
+		put(r, ", %s", endpoint_format_ip(more[i], wan));
+	put(r, " } ip protocol icmp accept\n"
 	       "	}\n"
 	       "	chain forward {\n"
 	       "		type filter hook forward priority filter; policy drop;\n"
 	       "	}\n"
-	       "}\n",
-	    r->place->lan, endpoint_format_ip(r->place->lan_net + 1, lan),
-	    r->place->lan, r->place->lan,
-	    endpoint_format_ip(r->place->wan_ip, wan));
+	       "}\n");
 }
 
-/* Base chains are filled anew; the daemon's own three keep what they hold. */
+/*
+ * Base chains are filled anew; the daemon's own three keep what they hold. With
+ * an engine nothing leads there: they are the daemon's own book.
+ */
 static void put_portmap(struct rules *r)
 {
 	put(r, "table inet portmap {\n"
@@ -323,8 +330,12 @@ static void put_portmap(struct rules *r)
 	       "	}\n"
 	       "}\n"
 	       "flush chain inet portmap dstnat\n"
-	       "flush chain inet portmap srcnat\n"
-	       "add rule inet portmap dstnat jump prerouting\n"
+	       "flush chain inet portmap srcnat\n");
+	if (r->place->engine)
+		put(r, "delete chain inet portmap dstnat\n"
+		       "delete chain inet portmap srcnat\n");
+	else
+		put(r, "add rule inet portmap dstnat jump prerouting\n"
 	       "add rule inet portmap srcnat jump postrouting\n");
 }
 
@@ -352,6 +363,8 @@ int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text
 			"delete table inet router\n");
 	if (place->engine) {
 		put_engine(&r);
+		if (place->portmap)
+			put_portmap(&r);
 		return length_of(&r, err);
 	}
 	put(&r, "table inet router {\n");

@@ -9,17 +9,20 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/if.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
 enum {
-	AT_ONCE = 16,	  /* packets in one system call */
-	TURNS = 8,	  /* system calls in one turn */
+	AT_ONCE = 64,	  /* packets in one system call */
+	TURNS = 2,	  /* system calls in one turn */
 	PACKET_BYTES = 65536,
 	QUEUE_BYTES = 4 << 20,
+	OUT_BYTES = 128 << 10, /* more than any packet */
 	CONTROL_BYTES = CMSG_SPACE(sizeof(struct tpacket_auxdata)),
 	/* Where things are in an IPv4 header. */
 	IPV4_BYTES = 20,
@@ -28,6 +31,7 @@ enum {
 	IPV4_PROTO = 9,
 	IPV4_SRC = 12,
 	IPV4_DST = 16,
+	LEAST_MTU_BYTES = 576, /* nobody sets a smaller one */
 	UDP_CHECKSUM = 6,
 	TCP_CHECKSUM = 16,
 };
@@ -41,15 +45,34 @@ struct batch {
 	uint8_t packets[AT_ONCE][PACKET_BYTES]; /* rarely touched beyond MTU */
 };
 
+/* What the engine emitted to one side, until it is sent in one go. */
+struct outbox {
+	enum engine_side to;
+	unsigned count;
+	size_t used_bytes;
+	struct mmsghdr messages[AT_ONCE];
+	struct iovec data[AT_ONCE];
+	struct sockaddr_in dst[AT_ONCE];
+	uint8_t bytes[OUT_BYTES];
+};
+
 struct natbox {
 	struct engine *engine;
-	uint32_t wan_ip;
+	uint32_t wan_ips[NAT_MAX_POOL];
+	unsigned wan_count;
 	int hear_fds[2]; /* by side */
+	int indexes[2]; /* of its interfaces */
 	int send_fds[2];
 	int host_fd; /* to the router's own stack, by way of lo */
 	struct natbox_block *blocks;
 	unsigned block_count;
+	struct natbox_grant *grants;
+	unsigned grant_count;
+	bool lacks_grants;
+	natbox_heard_fn *heard; /* NULL: nobody to be told */
+	void *heard_arg;
 	struct batch *batch;
+	struct outbox *outbox;
 };
 
 /* --- the engine's words ----------------------------------------------------- */
@@ -78,34 +101,51 @@ static struct engine_config config_of(const struct natbox_plan *plan)
 		[NAT_PORTS_PRESERVE] = ENGINE_PORTS_PRESERVE_OR_RANDOM,
 		[NAT_PORTS_RANDOM] = ENGINE_PORTS_RANDOM,
 		[NAT_PORTS_SEQUENTIAL] = ENGINE_PORTS_SEQUENTIAL,
+		[NAT_PORTS_BLOCK] = ENGINE_PORTS_BLOCK,
+		[NAT_PORTS_PRESERVE_ONLY] = ENGINE_PORTS_PRESERVE,
+	};
+	static const enum engine_hairpin hairpins[] = {
+		[NAT_HAIRPIN_NONE] = ENGINE_HAIRPIN_NONE,
+		[NAT_HAIRPIN_EXTERNAL] = ENGINE_HAIRPIN_EXTERNAL,
+		[NAT_HAIRPIN_INTERNAL] = ENGINE_HAIRPIN_INTERNAL,
 	};
 	static const enum engine_stray strays[] = {
 		[NAT_WAN_DROP] = ENGINE_STRAY_DROP,
 		[NAT_WAN_REJECT] = ENGINE_STRAY_REJECT,
 		[NAT_WAN_ACCEPT] = ENGINE_STRAY_ACCEPT,
 	};
-	const struct nat *nat = &plan->nat;
-
-	return (struct engine_config){
+	const struct nat full = nat_filled(&plan->nat, NAT_BY_ENGINE);
+	const struct nat *nat = &full;
+	struct engine_config config = {
 		.mapping = mapping_of(nat),
 		.filtering = filtering_of(nat),
 		.ports = ports[nat->ports],
-		.hairpin = nat->hairpin ? ENGINE_HAIRPIN_EXTERNAL
-					: ENGINE_HAIRPIN_NONE,
-		.refresh_inbound = true,
+		.block_ports = nat->block_ports,
+		.paired_pooling = nat->pooling == NAT_POOLING_PAIRED,
+		.hairpin = hairpins[nat->hairpin],
+		.hairpin_unfiltered = true,
+		.refresh_inbound = nat->refresh == NAT_REFRESH_BOTH,
+		.absolute_lifetime = nat->lifetime == NAT_LIFETIME_ABSOLUTE,
+		.map_outbound = nat->map_outbound,
+		.map_apart = !nat->map_outbound,
 		.udp_timeout_s = nat->udp_timeout_s,
 		.udp_stream_timeout_s = nat->udp_stream_timeout_s,
 		/* As netfilter has it, so that the two are one NAT. */
 		.udp_stream_after_s = 2,
+		.tcp_timeout_s = nat->tcp_timeout_s,
+		.tcp_transitory_timeout_s = nat->tcp_transitory_timeout_s,
+		.icmp_timeout_s = nat->icmp_timeout_s,
 		.stray = strays[nat->wan_input],
 		.udp_blocked = nat->udp_blocked,
-		.pool = {plan->wan_ip},
-		.pool_count = 1,
+		.pool_count = nat->pool,
 		.lan_net = plan->lan_net,
 		.lan_mask = plan->lan_mask,
 		.lan_ip = plan->lan_ip,
 		.seed = plan->seed,
 	};
+
+	memcpy(config.pool, plan->wan_ips, nat->pool * sizeof(config.pool[0]));
+	return config;
 }
 
 /* --- packets ---------------------------------------------------------------- */
@@ -202,14 +242,51 @@ static void send_to(int fd, const uint8_t *packet, size_t size_bytes)
 		return;
 }
 
+/*
+ * Before anything is waited for, or sent elsewhere: packets leave in the order
+ * in which they were emitted. One that cannot be sent costs no other.
+ */
+static void send_out(struct natbox *b)
+{
+	struct outbox *o = b->outbox;
+	unsigned sent = 0;
+
+	while (sent < o->count) {
+		int n = sendmmsg(b->send_fds[o->to], &o->messages[sent],
+				 o->count - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		sent += n > 0 ? (unsigned)n : 1;
+	}
+	o->count = 0;
+	o->used_bytes = 0;
+}
+
 static void on_emit(void *arg, enum engine_side to, const uint8_t *packet,
 		    size_t size_bytes)
 {
 	struct natbox *b = arg;
+	struct outbox *o = b->outbox;
+	unsigned i;
 
 	if (to == ENGINE_LAN && is_blocked(b, true, packet, size_bytes))
 		return;
-	send_to(b->send_fds[to], packet, size_bytes);
+	if (to != o->to || o->count == AT_ONCE ||
+	    o->used_bytes + size_bytes > OUT_BYTES)
+		send_out(b);
+	o->to = to;
+	i = o->count++;
+	memcpy(o->bytes + o->used_bytes, packet, size_bytes);
+	o->data[i] = (struct iovec){o->bytes + o->used_bytes, size_bytes};
+	o->dst[i].sin_addr.s_addr = htonl(get32(packet + IPV4_DST));
+	o->used_bytes += size_bytes;
+}
+
+static bool is_own(const struct natbox *b, uint32_t ip)
+{
+	for (unsigned i = 0; i < b->wan_count; i++)
+		if (b->wan_ips[i] == ip)
+			return true;
+	return false;
 }
 
 /*
@@ -220,9 +297,10 @@ static void on_emit(void *arg, enum engine_side to, const uint8_t *packet,
 static void to_host(struct natbox *b, enum engine_side from,
 		    const uint8_t *packet, size_t size_bytes)
 {
-	if (get32(packet + IPV4_DST) != b->wan_ip ||
+	if (!is_own(b, get32(packet + IPV4_DST)) ||
 	    (from == ENGINE_LAN && packet[IPV4_PROTO] == IPPROTO_ICMP))
 		return;
+	send_out(b);
 	send_to(b->host_fd, packet, size_bytes);
 }
 
@@ -257,7 +335,7 @@ static bool lacks_checksum(struct msghdr *m)
 	return false;
 }
 
-static void reset_batch(struct batch *batch)
+static void make_batch(struct batch *batch)
 {
 	for (unsigned i = 0; i < AT_ONCE; i++) {
 		batch->data[i] = (struct iovec){batch->packets[i],
@@ -269,6 +347,29 @@ static void reset_batch(struct batch *batch)
 			.msg_iovlen = 1,
 			.msg_control = batch->control[i],
 			.msg_controllen = CONTROL_BYTES,
+		};
+	}
+}
+
+/* What recvmmsg changed in those that it filled. */
+static void reset_batch(struct batch *batch, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		batch->messages[i].msg_hdr.msg_namelen = sizeof(batch->from[i]);
+		batch->messages[i].msg_hdr.msg_controllen = CONTROL_BYTES;
+	}
+}
+
+static void make_outbox(struct outbox *o)
+{
+	*o = (struct outbox){.to = ENGINE_LAN};
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		o->dst[i].sin_family = AF_INET;
+		o->messages[i].msg_hdr = (struct msghdr){
+			.msg_name = &o->dst[i],
+			.msg_namelen = sizeof(o->dst[i]),
+			.msg_iov = &o->data[i],
+			.msg_iovlen = 1,
 		};
 	}
 }
@@ -288,13 +389,31 @@ static void take_message(struct natbox *b, uint64_t now_us,
 	take(b, now_us, from, batch->packets[i], m->msg_len);
 }
 
+/* As the links are now: asked for where a packet may be too large. */
+static void look_at_mtus(struct natbox *b, unsigned count)
+{
+	bool large = false;
+
+	for (unsigned i = 0; i < count; i++)
+		large |= b->batch->messages[i].msg_len > LEAST_MTU_BYTES;
+	for (enum engine_side side = ENGINE_LAN; large && side <= ENGINE_WAN;
+	     side++) {
+		struct ifreq request = {.ifr_ifindex = b->indexes[side]};
+
+		/* Without, what is too large is lost. */
+		if (!ioctl(b->host_fd, SIOCGIFNAME, &request) &&
+		    !ioctl(b->host_fd, SIOCGIFMTU, &request))
+			engine_set_mtu(b->engine, side,
+				       (size_t)request.ifr_mtu);
+	}
+}
+
 /* 1: there may be more; 0: that was all; or a negative errno. */
 static int hear(struct natbox *b, uint64_t now_us, enum engine_side from,
 		struct err *err)
 {
 	int count;
 
-	reset_batch(b->batch);
 	count = recvmmsg(b->hear_fds[from], b->batch->messages, AT_ONCE,
 			 MSG_DONTWAIT, NULL);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
@@ -305,8 +424,17 @@ static int hear(struct natbox *b, uint64_t now_us, enum engine_side from,
 	if (count < 0)
 		return err_set(err, errno, "cannot hear a link: %s",
 			       strerror(errno));
+	look_at_mtus(b, (unsigned)count);
+	if (b->heard && count) {
+		int code = b->heard(b->heard_arg, now_us, err);
+
+		if (code)
+			return code;
+	}
 	for (unsigned i = 0; i < (unsigned)count; i++)
 		take_message(b, now_us, from, i);
+	send_out(b);
+	reset_batch(b->batch, (unsigned)count);
 	return count == AT_ONCE;
 }
 
@@ -331,6 +459,7 @@ uint64_t natbox_deadline(const struct natbox *b)
 void natbox_on_timer(struct natbox *b, uint64_t now_us)
 {
 	engine_on_timer(b->engine, now_us, on_emit, b);
+	send_out(b);
 }
 
 int natbox_watch(struct natbox *b, int epoll_fd, struct err *err)
@@ -409,6 +538,7 @@ static int open_sockets(struct natbox *b, const struct natbox_plan *plan,
 	int failed = 0;
 
 	for (unsigned side = 0; side < 2 && !failed; side++) {
+		b->indexes[side] = (int)indexes[side];
 		b->hear_fds[side] = open_hearing(indexes[side]);
 		b->send_fds[side] = open_sending(indexes[side]);
 		if (b->hear_fds[side] < 0)
@@ -440,8 +570,22 @@ int natbox_restart(struct natbox *b, const struct natbox_plan *plan,
 		return err_set(err, -code, "%s: %s", plan->where, why.text);
 	engine_free(b->engine);
 	b->engine = engine;
-	b->wan_ip = plan->wan_ip;
+	b->grant_count = 0;
+	b->lacks_grants = true;
+	b->wan_count = config.pool_count;
+	memcpy(b->wan_ips, config.pool, sizeof(b->wan_ips));
 	return 0;
+}
+
+static bool make_buffers(struct natbox *b)
+{
+	b->batch = malloc(sizeof(*b->batch));
+	b->outbox = malloc(sizeof(*b->outbox));
+	if (!b->batch || !b->outbox)
+		return false;
+	make_batch(b->batch);
+	make_outbox(b->outbox);
+	return true;
 }
 
 int natbox_new(const struct natbox_plan *plan, struct natbox **box,
@@ -452,13 +596,15 @@ int natbox_new(const struct natbox_plan *plan, struct natbox **box,
 	int code;
 
 	*box = NULL;
-	if (b)
-		b->batch = malloc(sizeof(*b->batch));
-	if (!b || !b->batch) {
+	if (b && !make_buffers(b)) {
+		free(b->outbox);
+		free(b->batch);
 		free(b);
+		b = NULL;
+	}
+	if (!b)
 		return err_set(err, ENOMEM, "%s: no memory for a NAT engine",
 			       plan->where);
-	}
 	b->hear_fds[0] = b->hear_fds[1] = -1;
 	b->send_fds[0] = b->send_fds[1] = b->host_fd = -1;
 	code = natbox_restart(b, plan, err);
@@ -484,6 +630,8 @@ void natbox_free(struct natbox *b, struct closing **closing)
 	closing_add(closing, b->host_fd);
 	engine_free(b->engine);
 	free(b->blocks);
+	free(b->outbox);
+	free(b->grants);
 	free(b->batch);
 	free(b);
 }
@@ -508,6 +656,79 @@ int natbox_set_blocks(struct natbox *b, const struct natbox_block *blocks,
 	b->blocks = copy;
 	b->block_count = count;
 	return 0;
+}
+
+/* --- grants ----------------------------------------------------------------- */
+
+static bool has_grant(const struct natbox_grant *grants, unsigned count,
+		      const struct natbox_grant *wanted)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (grants[i].proto == wanted->proto &&
+		    grants[i].external_port == wanted->external_port &&
+		    endpoint_equal(grants[i].inside, wanted->inside))
+			return true;
+	return false;
+}
+
+/*
+ * The daemon has promised the port: whoever was using it by chance loses it.
+ * A mapping to where no host of the LAN can be leads nowhere with netfilter,
+ * too.
+ */
+static int grant(struct natbox *b, uint64_t now_us,
+		 const struct natbox_grant *g, struct err *err)
+{
+	int code = engine_map(b->engine, now_us, g->proto, g->external_port,
+			      g->inside.ip, g->inside.port, 0);
+
+	if (code == -EEXIST) {
+		engine_evict_port(b->engine, g->proto, g->external_port);
+		code = engine_map(b->engine, now_us, g->proto,
+				  g->external_port, g->inside.ip,
+				  g->inside.port, 0);
+	}
+	if (!code || code == -EINVAL)
+		return 0;
+	return err_set(err, -code, "a NAT engine cannot map port %u: %s",
+		       g->external_port, strerror(-code));
+}
+
+int natbox_set_grants(struct natbox *b, uint64_t now_us,
+		      const struct natbox_grant *grants, unsigned count,
+		      struct err *err)
+{
+	struct natbox_grant *copy = calloc(count + 1, sizeof(*copy));
+	int code = 0;
+
+	if (!copy)
+		return err_set(err, ENOMEM, "no memory for port mappings");
+	if (count)
+		memcpy(copy, grants, count * sizeof(*copy));
+	for (unsigned i = 0; i < b->grant_count; i++)
+		if (!has_grant(copy, count, &b->grants[i]))
+			(void)engine_unmap_softly(b->engine,
+						  b->grants[i].proto,
+						  b->grants[i].external_port);
+	for (unsigned i = 0; i < count && !code; i++)
+		if (!has_grant(b->grants, b->grant_count, &copy[i]))
+			code = grant(b, now_us, &copy[i], err);
+	free(b->grants);
+	b->grants = copy;
+	b->grant_count = count;
+	b->lacks_grants = false;
+	return code;
+}
+
+bool natbox_lacks_grants(const struct natbox *b)
+{
+	return b->lacks_grants;
+}
+
+void natbox_on_heard(struct natbox *b, natbox_heard_fn *heard, void *arg)
+{
+	b->heard = heard;
+	b->heard_arg = arg;
 }
 
 void natbox_stats(const struct natbox *b, struct engine_stats *stats)

@@ -17,6 +17,7 @@
 #include "netns/closing.h"
 #include "netns/engine.h"
 #include "netns/nat.h"
+#include "wire/endpoint.h"
 
 struct natbox;
 
@@ -24,7 +25,7 @@ struct natbox_plan {
 	const char *where; /* for errors; used during the call only */
 	struct nat nat;
 	unsigned wan_index, lan_index; /* interfaces; both are there */
-	uint32_t wan_ip;
+	uint32_t wan_ips[NAT_MAX_POOL]; /* as many as the NAT has */
 	uint32_t lan_ip, lan_net, lan_mask;
 	uint64_t seed;
 };
@@ -71,6 +72,27 @@ struct natbox_block {
 /* In place of those that were; BLOCKS is copied. */
 int natbox_set_blocks(struct natbox *b, const struct natbox_block *blocks,
 		      unsigned count, struct err *err);
+
+/* A port mapping that a daemon has granted. */
+struct natbox_grant {
+	int proto;
+	uint16_t external_port;
+	struct endpoint inside;
+};
+/*
+ * In place of those that were; GRANTS is copied. A restart forgets them, so
+ * natbox_lacks_grants tells when they are wanted again.
+ */
+int natbox_set_grants(struct natbox *b, uint64_t now_us,
+		      const struct natbox_grant *grants, unsigned count,
+		      struct err *err);
+bool natbox_lacks_grants(const struct natbox *b);
+/*
+ * Called between hearing packets and taking them, so that what a daemon had
+ * granted when they came is known.
+ */
+typedef int natbox_heard_fn(void *arg, uint64_t now_us, struct err *err);
+void natbox_on_heard(struct natbox *b, natbox_heard_fn *heard, void *arg);
 
 /* The engine's, since the last restart. */
 void natbox_stats(const struct natbox *b, struct engine_stats *stats);

@@ -9,6 +9,7 @@
 #ifndef NATRIG_NETNS_PORTMAPD_H
 #define NATRIG_NETNS_PORTMAPD_H
 
+#include "wire/endpoint.h"
 #include "wire/err.h"
 
 #include <stdbool.h>
@@ -44,20 +45,30 @@ int portmapd_ready(struct portmapd *d, bool *ready, struct err *err);
 /* It waits, with empty queues: it has nothing left to answer. */
 bool portmapd_idle(const struct portmapd *d);
 
-/*
- * A lease whose lab time is over. portmapd_age calls GONE for each, and the
- * caller takes the mapping away.
- */
+/* A mapping that the daemon has granted. */
 struct portmapd_lease {
 	int proto; /* IPPROTO_UDP or IPPROTO_TCP */
 	uint16_t external_port;
+	struct endpoint inside;
 };
 
 /*
  * Ages the leases by US; NOW_US is real time. Writes at most MAX leases that
- * are over into GONE and returns how many, or -errno.
+ * are over into GONE and returns how many, or -errno. The caller takes their
+ * mappings away.
  */
 int portmapd_age(struct portmapd *d, uint64_t us, uint64_t now_us,
 		 struct portmapd_lease *gone, unsigned max, struct err *err);
+
+/*
+ * Looks whether the daemon has granted or ended anything; cheap where not.
+ * NOW_US is real time. 1: the leases are others than at the last call, 0: they
+ * are not, or -errno.
+ */
+int portmapd_look(struct portmapd *d, uint64_t now_us, struct err *err);
+/* How many leases there are, as of the last look; and the one at INDEX. */
+unsigned portmapd_lease_count(const struct portmapd *d);
+const struct portmapd_lease *portmapd_lease(const struct portmapd *d,
+					    unsigned index);
 
 #endif

@@ -52,7 +52,7 @@ static struct portmapd_granted *find_or_add(struct portmapd *d, int proto,
 		d->lease_room = room;
 	}
 	found = &d->leases[d->lease_count++];
-	*found = (struct portmapd_granted){.lease = {proto, port}};
+	*found = (struct portmapd_granted){.lease = {proto, port, {0, 0}}};
 	return found;
 }
 
@@ -60,18 +60,22 @@ static struct portmapd_granted *find_or_add(struct portmapd *d, int proto,
 struct line {
 	int proto;
 	uint16_t port;
+	struct endpoint inside;
 	uint64_t end_s;
 	size_t end_at, end_length;
 };
 
 static bool parse_line(const char *text, struct line *line)
 {
-	unsigned port, end_from = 0, end_to = 0;
-	char proto[4];
+	unsigned port, inside, end_from = 0, end_to = 0;
+	char proto[4], ip[16];
 
-	if (sscanf(text, "%3[A-Z]:%u:%*[0-9.]:%*u:%n%*u%n", proto, &port,
-		   &end_from, &end_to) != 2 || !end_to || port > 65535)
+	if (sscanf(text, "%3[A-Z]:%u:%15[0-9.]:%u:%n%*u%n", proto, &port, ip,
+		   &inside, &end_from, &end_to) != 4 ||
+	    !end_to || port > 65535 || inside > 65535 ||
+	    endpoint_parse(ip, &line->inside))
 		return false;
+	line->inside.port = (uint16_t)inside;
 	line->proto = strcmp(proto, "TCP") == 0 ? IPPROTO_TCP : IPPROTO_UDP;
 	line->port = (uint16_t)port;
 	line->end_at = end_from;
@@ -98,15 +102,17 @@ static int take_line(struct portmapd *d, int fd, off_t at,
 			granted->found = true;
 		return 0;
 	}
-	if (!line->end_s)
-		return 0;
 	granted = find_or_add(d, line->proto, line->port);
 	if (!granted)
 		return err_set(err, ENOMEM, "%s: no memory for a lease",
 			       d->plan.where);
+	granted->lease.inside = line->inside;
+	granted->found = true;
+	granted->ends_us = UINT64_MAX;
+	if (!line->end_s)
+		return 0;
 	left_s = line->end_s > real_s ? line->end_s - real_s : 0;
 	granted->ends_us = now_us + d->aged_us + left_s * SECOND_US;
-	granted->found = true;
 	if (pwrite(fd, zeros, line->end_length, at + (off_t)line->end_at) < 0)
 		return err_set(err, errno, "%s: cannot mark a lease: %s",
 			       d->plan.where, strerror(errno));
@@ -130,7 +136,7 @@ static int read_lines(struct portmapd *d, FILE *file, uint64_t now_us,
 	return code;
 }
 
-/* What the file no longer has was given up, or made permanent. */
+/* What the file no longer has was given up. */
 static void drop_unfound(struct portmapd *d)
 {
 	unsigned kept = 0;
@@ -158,8 +164,10 @@ static int read_leases(struct portmapd *d, uint64_t now_us, struct err *err)
 	if (fstatat(d->plan.files_fd, name, &at, 0))
 		return 0;
 	if (at.st_ino == d->file_inode &&
-	    time_ns(&at.st_mtim) == d->file_mtime_ns)
+	    time_ns(&at.st_mtim) == d->file_mtime_ns &&
+	    at.st_size == d->file_bytes)
 		return 0;
+	d->changed = true;
 	fd = openat(d->plan.files_fd, name, O_RDWR | O_CLOEXEC);
 	file = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!file) {
@@ -176,6 +184,7 @@ static int read_leases(struct portmapd *d, uint64_t now_us, struct err *err)
 	if (fstat(fd, &at) == 0) {
 		d->file_inode = at.st_ino;
 		d->file_mtime_ns = time_ns(&at.st_mtim);
+		d->file_bytes = at.st_size;
 	}
 	fclose(file);
 	return code;
@@ -199,5 +208,28 @@ int portmapd_age(struct portmapd *d, uint64_t us, uint64_t now_us,
 			d->leases[kept++] = d->leases[i];
 	}
 	d->lease_count = kept;
+	d->changed |= count > 0;
 	return (int)count;
+}
+
+int portmapd_look(struct portmapd *d, uint64_t now_us, struct err *err)
+{
+	int code = read_leases(d, now_us, err);
+	bool changed = d->changed;
+
+	if (code)
+		return code;
+	d->changed = false;
+	return changed;
+}
+
+unsigned portmapd_lease_count(const struct portmapd *d)
+{
+	return d->lease_count;
+}
+
+const struct portmapd_lease *portmapd_lease(const struct portmapd *d,
+					    unsigned index)
+{
+	return &d->leases[index].lease;
 }

@@ -10,10 +10,9 @@
 /* Both come from one socket. */
 #define PMP_OR_PCP (LAB_PORTMAP_NAT_PMP | LAB_PORTMAP_PCP)
 
-/* A lease that ends; permanent ones are not kept. */
 struct portmapd_granted {
 	struct portmapd_lease lease;
-	uint64_t ends_us; /* on the daemon's own clock, see portmapd_lease.c */
+	uint64_t ends_us; /* UINT64_MAX: never; on the daemon's own clock, see portmapd_lease.c */
 	bool found;
 };
 
@@ -25,6 +24,8 @@ struct portmapd {
 	unsigned lease_count, lease_room;
 	uint64_t aged_us;
 	uint64_t file_mtime_ns, file_inode; /* as last read */
+	int64_t file_bytes;
+	bool changed; /* since portmapd_look told */
 };
 
 /* 0, or why it is no longer there. */

@@ -34,12 +34,16 @@ nobase_dist_pkgdata_DATA = \
 	scenarios/cells/full-cone-symmetric-upnp-relay-blocked-c-first.yaml \
 	scenarios/cells/full-cone-symmetric-upnp-relay-works-a-first.yaml \
 	scenarios/cells/full-cone-symmetric-upnp-relay-works-c-first.yaml \
+	scenarios/field/01-mapped-port-inbound-only-twin.yaml \
+	scenarios/field/01-mapped-port-inbound-only.yaml \
 	scenarios/field/03-shared-node-twin.yaml \
 	scenarios/field/03-shared-node.yaml \
 	scenarios/field/05-idle-node-twin.yaml \
 	scenarios/field/05-idle-node.yaml \
 	scenarios/field/06-wireguard-server-twin.yaml \
 	scenarios/field/06-wireguard-server.yaml \
+	scenarios/field/07-firewalled-server-twin.yaml \
+	scenarios/field/07-firewalled-server.yaml \
 	scenarios/field/07-hard-server-twin.yaml \
 	scenarios/field/07-hard-server.yaml \
 	scenarios/field/08-lighthouse-port-twin.yaml \
@@ -52,10 +56,18 @@ nobase_dist_pkgdata_DATA = \
 	scenarios/field/11-stun-beside-the-client.yaml \
 	scenarios/field/12-udp-blocked-30s-twin.yaml \
 	scenarios/field/12-udp-blocked-30s.yaml \
+	scenarios/field/24-two-hosts-one-port-twin.yaml \
+	scenarios/field/24-two-hosts-one-port.yaml \
 	scenarios/field/26-two-nodes-one-port-twin.yaml \
 	scenarios/field/26-two-nodes-one-port.yaml \
+	scenarios/field/27-cgnat-twin.yaml \
+	scenarios/field/27-cgnat.yaml \
 	scenarios/field/27-double-nat-twin.yaml \
 	scenarios/field/27-double-nat.yaml \
+	scenarios/field/27-triple-nat-twin.yaml \
+	scenarios/field/27-triple-nat.yaml \
+	scenarios/field/28-absolute-lifetime-twin.yaml \
+	scenarios/field/28-absolute-lifetime.yaml \
 	scenarios/field/28-busy-mapping-wiped-twin.yaml \
 	scenarios/field/28-busy-mapping-wiped.yaml \
 	scenarios/field/29-best-path-dark-twin.yaml \
@@ -70,6 +82,8 @@ nobase_dist_pkgdata_DATA = \
 	scenarios/nebula/03-easy-both-not-told.yaml \
 	scenarios/nebula/08-lighthouse-port-twin.yaml \
 	scenarios/nebula/08-lighthouse-port.yaml \
+	scenarios/field/32-pool-arbitrary-twin.yaml \
+	scenarios/field/32-pool-arbitrary.yaml \
 	scenarios/rfc4787/README.md \
 	scenarios/rfc4787/req01-mapping-adm-twin.yaml \
 	scenarios/rfc4787/req01-mapping-adm.yaml \
@@ -77,11 +91,20 @@ nobase_dist_pkgdata_DATA = \
 	scenarios/rfc4787/req01-mapping-eim.yaml \
 	scenarios/rfc4787/req01-mapping-sequential-twin.yaml \
 	scenarios/rfc4787/req01-mapping-sequential.yaml \
+	scenarios/rfc4787/req02-paired-pooling-twin.yaml \
+	scenarios/rfc4787/req02-paired-pooling.yaml \
 	scenarios/rfc4787/req03-low-port.yaml \
+	scenarios/rfc4787/req03-port-block-twin.yaml \
+	scenarios/rfc4787/req03-port-block.yaml \
+	scenarios/rfc4787/req03-preserve-only-twin.yaml \
+	scenarios/rfc4787/req03-preserve-only.yaml \
 	scenarios/rfc4787/req03-two-hosts-one-port.yaml \
 	scenarios/rfc4787/req05-five-minutes.yaml \
 	scenarios/rfc4787/req05-two-minutes-twin.yaml \
 	scenarios/rfc4787/req05-two-minutes.yaml \
+	scenarios/rfc4787/req06-absolute-lifetime-twin.yaml \
+	scenarios/rfc4787/req06-absolute-lifetime.yaml \
+	scenarios/rfc4787/req06-inbound-refresh-twin.yaml \
 	scenarios/rfc4787/req06-inbound-refresh.yaml \
 	scenarios/rfc4787/req06-outbound-refresh-twin.yaml \
 	scenarios/rfc4787/req06-outbound-refresh.yaml \
@@ -89,6 +112,8 @@ nobase_dist_pkgdata_DATA = \
 	scenarios/rfc4787/req08-filtering-adf.yaml \
 	scenarios/rfc4787/req08-filtering-apdf.yaml \
 	scenarios/rfc4787/req08-filtering-eif.yaml \
+	scenarios/rfc4787/req08-firewall-twin.yaml \
+	scenarios/rfc4787/req08-firewall.yaml \
 	scenarios/rfc4787/req09-hairpin-twin.yaml \
 	scenarios/rfc4787/req09-hairpin.yaml \
 	scenarios/rfc4787/req10-no-alg.yaml \

@@ -410,6 +410,92 @@ START_TEST(hairpinned)
 }
 END_TEST
 
+/* --- links that take less, RFC 4787 REQ-13 -------------------------------- */
+
+enum { MTU = 68, CUT = 48 /* of what is behind the IP header */ };
+
+START_TEST(cut_to_what_the_link_takes)
+{
+	struct datagram d = datagram(inside, server, 7);
+	struct datagram want = datagram(outside, server, 7);
+	struct assembly a = {.pieces = 0};
+
+	engine_set_mtu(w.engine, ENGINE_WAN, MTU);
+	ck_assert_int_eq(give(ENGINE_LAN, d.packet, d.size_bytes),
+			 ENGINE_FORWARDED);
+	ck_assert_uint_eq(w.count, (d.size_bytes - 20 + CUT - 1) / CUT);
+	for (unsigned i = 0; i < w.count; i++)
+		ck_assert_uint_le(w.out[i].size_bytes, MTU);
+	collect(&a, ENGINE_WAN);
+	ck_assert_uint_eq(a.size_bytes, d.size_bytes);
+	ck_assert_mem_eq(a.packet + 20, want.packet + 20, a.size_bytes - 20);
+}
+END_TEST
+
+START_TEST(a_piece_is_cut_again)
+{
+	struct datagram d = datagram(inside, server, 8);
+	struct datagram want = datagram(outside, server, 8);
+	struct assembly a = {.pieces = 0};
+	struct ip_fields ip = {.src = HOST1, .dst = SERVER1,
+			       .proto = PACKET_UDP, .ttl = 64, .id = 8};
+	uint8_t packet[PACKET_MAX];
+	const size_t first = 96; /* bytes of UDP in the first piece */
+
+	engine_set_mtu(w.engine, ENGINE_WAN, MTU);
+	ip.more = true;
+	ck_assert_int_eq(give(ENGINE_LAN, packet,
+			      make_ip(&ip, d.packet + 20, first, packet)),
+			 ENGINE_FORWARDED);
+	ck_assert_uint_eq(w.count, 2);
+	collect(&a, ENGINE_WAN);
+	ip.more = false;
+	ip.offset_bytes = (unsigned)first;
+	ck_assert_int_eq(give(ENGINE_LAN, packet,
+			      make_ip(&ip, d.packet + 20 + first,
+				      d.size_bytes - 20 - first, packet)),
+			 ENGINE_FORWARDED);
+	collect(&a, ENGINE_WAN);
+	ck_assert_uint_eq(a.size_bytes, d.size_bytes);
+	ck_assert_mem_eq(a.packet + 20, want.packet + 20, a.size_bytes - 20);
+}
+END_TEST
+
+/* Both ways: what must not be cut is told to whoever sent it, as he sent it. */
+START_TEST(not_to_be_cut)
+{
+	struct datagram out = datagram(inside, server, 9);
+	struct datagram in = datagram(server, outside, 9);
+	const struct emitted *told = &w.out[0];
+
+	ck_assert_int_eq(give_udp(ENGINE_LAN, inside, server),
+			 ENGINE_FORWARDED);
+	engine_set_mtu(w.engine, ENGINE_WAN, MTU);
+	out.packet[6] |= 0x40;
+	mend_ip(out.packet);
+	in.packet[6] |= 0x40;
+	mend_ip(in.packet);
+	ck_assert_int_eq(give(ENGINE_LAN, out.packet, out.size_bytes),
+			 ENGINE_REJECTED);
+	ck_assert_uint_eq(w.count, 1);
+	ck_assert_int_eq(told->to, ENGINE_LAN);
+	ck_assert_uint_eq(told->packet.icmp_type, 3);
+	ck_assert_uint_eq(told->packet.icmp_code, 4);
+	ck_assert_uint_eq(told->data[20 + 7], MTU);
+	ck_assert_mem_eq(told->packet.payload, out.packet, out.size_bytes);
+	engine_set_mtu(w.engine, ENGINE_WAN, 0);
+	engine_set_mtu(w.engine, ENGINE_LAN, MTU + 8);
+	ck_assert_int_eq(give(ENGINE_WAN, in.packet, in.size_bytes),
+			 ENGINE_REJECTED);
+	ck_assert_int_eq(told->to, ENGINE_WAN);
+	ck_assert_uint_eq(told->data[20 + 7], MTU + 8);
+	ck_assert_mem_eq(told->packet.payload, in.packet, in.size_bytes);
+	/* Other packets of the flow pass as before. */
+	ck_assert_int_eq(give_udp(ENGINE_WAN, server, outside),
+			 ENGINE_FORWARDED);
+}
+END_TEST
+
 Suite *engine_fragments_suite(void)
 {
 	Suite *s = suite_create("engine fragments");
@@ -428,6 +514,9 @@ Suite *engine_fragments_suite(void)
 	tcase_add_test(t, all_that_waits_is_bounded);
 	tcase_add_test(t, hops_run_out);
 	tcase_add_test(t, hairpinned);
+	tcase_add_test(t, cut_to_what_the_link_takes);
+	tcase_add_test(t, a_piece_is_cut_again);
+	tcase_add_test(t, not_to_be_cut);
 	suite_add_tcase(s, t);
 	return s;
 }

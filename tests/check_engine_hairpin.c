@@ -64,6 +64,18 @@ START_TEST(none)
 }
 END_TEST
 
+/* The filter is for what comes from outside. */
+START_TEST(unfiltered)
+{
+	config.hairpin_unfiltered = true;
+	for (unsigned filter = ENGINE_AD; filter <= ENGINE_APD; filter++) {
+		lay_out(ENGINE_HAIRPIN_EXTERNAL, filter);
+		arrives(one_out);
+		ck_assert(!enters(at(SERVER2, 9), two_out));
+	}
+}
+END_TEST
+
 /* Filters hold for neighbours too: each must have written first. */
 START_TEST(filtered)
 {
@@ -203,6 +215,7 @@ Suite *engine_hairpin_suite(void)
 	tcase_add_test(t, internal_source);
 	tcase_add_test(t, none);
 	tcase_add_test(t, filtered);
+	tcase_add_test(t, unfiltered);
 	tcase_add_test(t, to_oneself);
 	tcase_add_test(t, symmetric);
 	tcase_add_test(t, over_tcp);

@@ -200,6 +200,82 @@ START_TEST(hairpin_to_it)
 }
 END_TEST
 
+/* As miniupnpd does to a Linux router: for what comes in only. */
+START_TEST(apart_from_what_goes_out)
+{
+	config.map_apart = true;
+	for (unsigned i = ENGINE_EI; i <= ENGINE_APD; i++) {
+		config.mapping = i;
+		world_engine(&config);
+		ck_assert_int_eq(map(5000, HOST1, 6000, 0), 0);
+		ck_assert_uint_eq(leaves(at(HOST1, 6000), server).port, 6000);
+		ck_assert(enters_to(5000, at(HOST1, 6000)));
+		ck_assert(enters(at(SERVER2, 7), at(POOL1, 5000)));
+		ck_assert_uint_eq(leaves(at(HOST1, 6000), at(SERVER2, 7)).port,
+				  5000);
+		ck_assert_uint_eq(leaves(at(HOST1, 6000), server).port, 6000);
+	}
+}
+END_TEST
+
+/* The port that is kept anyway is kept through the mapping. */
+START_TEST(apart_but_for_the_kept_port)
+{
+	config.map_apart = true;
+	world_engine(&config);
+	ck_assert_int_eq(map(5000, HOST1, 5000, 0), 0);
+	ck_assert_uint_eq(leaves(at(HOST1, 5000), server).port, 5000);
+	ck_assert_uint_eq(leaves(at(HOST1, 5000), at(SERVER2, 5)).port, 5000);
+	config.ports = ENGINE_PORTS_RANDOM;
+	world_engine(&config);
+	ck_assert_int_eq(map(5000, HOST1, 5000, 0), 0);
+	ck_assert_uint_ne(leaves(at(HOST1, 5000), server).port, 5000);
+}
+END_TEST
+
+START_TEST(ends_softly)
+{
+	for (unsigned absolute = 0; absolute < 2; absolute++) {
+		config.absolute_lifetime = absolute;
+		config.udp_timeout_s = 30;
+		world_engine(&config);
+		ck_assert_int_eq(map(5000, HOST1, 6000, 0), 0);
+		ck_assert(enters_to(5000, at(HOST1, 6000)));
+		leaves(at(HOST1, 6000), server);
+		ck_assert_int_eq(engine_unmap_softly(w.engine, PACKET_UDP,
+						     5000), 0);
+		ck_assert_int_eq(engine_unmap_softly(w.engine, PACKET_UDP,
+						     5000), -ENOENT);
+		ck_assert(enters_to(5000, at(HOST1, 6000)));
+		ck_assert(!enters(at(SERVER2, 7), at(POOL1, 5000)));
+		pass_us(31 * SECOND);
+		ck_assert(!enters_to(5000, at(HOST1, 6000)));
+		ck_assert_uint_eq(stats().mappings, 0);
+		/* With nothing in it, it ends at once. */
+		ck_assert_int_eq(map(5000, HOST1, 6000, 0), 0);
+		ck_assert_int_eq(engine_unmap_softly(w.engine, PACKET_UDP,
+						     5000), 0);
+		ck_assert_uint_eq(stats().mappings, 0);
+	}
+}
+END_TEST
+
+START_TEST(evicts_whoever_has_the_port)
+{
+	leaves(at(HOST2, 5000), server);
+	ck_assert_int_eq(map(5000, HOST1, 5000, 0), -EEXIST);
+	engine_evict_port(w.engine, PACKET_UDP, 5000);
+	ck_assert_uint_eq(stats().mappings, 0);
+	ck_assert_int_eq(map(5000, HOST1, 5000, 0), 0);
+	/* But none by hand. */
+	engine_evict_port(w.engine, PACKET_UDP, 5000);
+	ck_assert(enters_to(5000, at(HOST1, 5000)));
+	engine_evict_port(w.engine, PACKET_TCP, 5000);
+	engine_evict_port(w.engine, PACKET_ICMP, 5000);
+	ck_assert_uint_eq(stats().mappings, 1);
+}
+END_TEST
+
 Suite *engine_portmap_suite(void)
 {
 	Suite *s = suite_create("engine portmap");
@@ -217,6 +293,10 @@ Suite *engine_portmap_suite(void)
 	tcase_add_test(t, two_outside_one_inside);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, hairpin_to_it);
+	tcase_add_test(t, apart_from_what_goes_out);
+	tcase_add_test(t, apart_but_for_the_kept_port);
+	tcase_add_test(t, ends_softly);
+	tcase_add_test(t, evicts_whoever_has_the_port);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -363,6 +363,8 @@ static Suite *lab_suite(void)
 	suite_add_tcase(suite, age_tests());
 	suite_add_tcase(suite, engine_tests());
 	suite_add_tcase(suite, portmap_tests());
+	suite_add_tcase(suite, knob_tests());
+	suite_add_tcase(suite, timeout_tests());
 	return suite;
 }
 

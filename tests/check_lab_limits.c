@@ -36,10 +36,10 @@ static int refused_inside(void *arg)
 	ck_assert_int_eq(lab_new(&w.plan, &w.lab, &err), -ENOTSUP);
 	ck_assert_ptr_nonnull(strstr(err.text, "home"));
 	world_plan(&w, "easy");
-	w.nodes[HOME].nat.mapping = NAT_ADM;
-	w.nodes[HOME].portmap = LAB_PORTMAP_UPNP;
+	w.nodes[HOME].nat.pool = 9;
 	ck_assert_int_eq(lab_new(&w.plan, &w.lab, &err), -ENOTSUP);
-	ck_assert_ptr_nonnull(strstr(err.text, "home: portmap on this NAT"));
+	ck_assert_ptr_nonnull(strstr(err.text, "home: no router can do this "
+				     "NAT: a pool of more than 8"));
 	many = calloc(plan.count, sizeof(*many));
 	plan.nodes = many;
 	for (unsigned i = 0; i < plan.count; i++) {

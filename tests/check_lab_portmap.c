@@ -11,17 +11,42 @@
 
 #define SECOND_US 1000000ULL
 
+/* Which NAT the daemon is beside: a loop test sets it before it forks. */
+static bool by_engine;
+
+/* The same test over netfilter and over an engine. */
+#define PORTMAP_TEST(name)                                                     \
+	static void name##_body(struct world *w);                              \
+	static int name##_inside(void *arg)                                    \
+	{                                                                      \
+		struct world w = {.lab = NULL};                                \
+		(void)arg;                                                     \
+		name##_body(&w);                                               \
+		return 0;                                                      \
+	}                                                                      \
+	START_TEST(name)                                                       \
+	{                                                                      \
+		by_engine = _i;                                                \
+		in_sandbox(name##_inside);                                     \
+	}                                                                      \
+	END_TEST                                                               \
+	static void name##_body(struct world *w)
+
 struct mapped {
 	int a, s, ask;
 	struct endpoint gateway, outside;
 };
 
-static struct mapped open_mapped(struct world *w, unsigned protocols)
+static struct mapped open_nat(struct world *w, const struct nat *nat,
+			      unsigned protocols)
 {
 	struct mapped m;
 
 	world_plan(w, "symmetric");
+	world_add_b(w);
+	w->nodes[HOME].nat = *nat;
 	w->nodes[HOME].portmap = protocols;
+	w->nodes[HOME].force_engine = by_engine;
 	world_up(w);
 	world_ready(w);
 	m.a = udp_open(w, A, 5000);
@@ -30,6 +55,11 @@ static struct mapped open_mapped(struct world *w, unsigned protocols)
 	m.gateway = at(world_node(w, A)->gateway_ip, 5351);
 	m.outside = at(world_ip(w, HOME), 6000);
 	return m;
+}
+
+static struct mapped open_mapped(struct world *w, unsigned protocols)
+{
+	return open_nat(w, &nat_preset_find("symmetric")->nat, protocols);
 }
 
 static void close_mapped(struct world *w, struct mapped *m)
@@ -94,7 +124,7 @@ static void check_mapped(struct mapped *m, bool expected)
 		udp_expect_nothing(m->a);
 }
 
-LAB_TEST(nat_pmp_opens_a_port)
+PORTMAP_TEST(nat_pmp_opens_a_port)
 {
 	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
 
@@ -104,7 +134,7 @@ LAB_TEST(nat_pmp_opens_a_port)
 	close_mapped(w, &m);
 }
 
-LAB_TEST(a_reboot_drops_the_mapping)
+PORTMAP_TEST(a_reboot_drops_the_mapping)
 {
 	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
 
@@ -119,7 +149,7 @@ LAB_TEST(a_reboot_drops_the_mapping)
 	close_mapped(w, &m);
 }
 
-LAB_TEST(flush_and_set_keep_the_mapping)
+PORTMAP_TEST(flush_and_set_keep_the_mapping)
 {
 	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
 	const struct nat *easy = &nat_preset_find("easy")->nat;
@@ -138,7 +168,7 @@ LAB_TEST(flush_and_set_keep_the_mapping)
 }
 
 /* Two hours pass; a renewal half way, milliseconds later, counts from there. */
-LAB_TEST(a_lease_ends_in_lab_time)
+PORTMAP_TEST(a_lease_ends_in_lab_time)
 {
 	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
 
@@ -160,7 +190,7 @@ LAB_TEST(a_lease_ends_in_lab_time)
 }
 
 /* A neighbour's grant neither ends a lease nor makes it longer. */
-LAB_TEST(leases_are_told_apart)
+PORTMAP_TEST(leases_are_told_apart)
 {
 	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
 
@@ -172,6 +202,180 @@ LAB_TEST(leases_are_told_apart)
 	ok(lab_age(w->lab, 700 * SECOND_US, err));
 	ok(lab_flush(w->lab, world_node(w, HOME), err));
 	check_mapped(&m, false);
+	close_mapped(w, &m);
+}
+
+/* RFC 6887, MAP: UDP, 5000 by 6000. */
+PORTMAP_TEST(pcp_opens_a_port)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_PCP);
+	unsigned char request[60] = {2, 1, [6] = 0x1c, 0x20, [18] = 0xff, 0xff,
+				     192, 168, 1, 2, [36] = 17,
+				     [40] = 5000 >> 8, 5000 & 0xff,
+				     6000 >> 8, 6000 & 0xff,
+				     [54] = 0xff, 0xff};
+	unsigned char answer[64] = {0};
+
+	check_mapped(&m, false);
+	ck_assert_uint_eq(ask(&m, request, sizeof(request), LONG_MS, answer,
+			      sizeof(answer)), 60);
+	ck_assert_uint_eq(answer[3], 0);
+	ck_assert_uint_eq(answer[42] << 8 | answer[43], 6000);
+	check_mapped(&m, true);
+	close_mapped(w, &m);
+}
+
+/* RFC 6886: a lifetime of 0 takes it back. */
+PORTMAP_TEST(a_mapping_is_given_up)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+	unsigned char request[12] = {0, 1, 0, 0, 5000 >> 8, 5000 & 0xff};
+	unsigned char answer[64] = {0};
+
+	map(&m, 7200);
+	map_port(&m, 5001, 6001, 7200);
+	ck_assert_uint_eq(ask(&m, request, sizeof(request), LONG_MS, answer,
+			      sizeof(answer)), 16);
+	check_mapped(&m, false);
+	m.outside.port = 6001;
+	udp_send(m.s, m.outside, "other");
+	udp_expect_nothing(m.a);
+	close_mapped(w, &m);
+}
+
+static uint16_t leaves_by(struct world *w, struct mapped *m)
+{
+	return udp_seen(m->a, m->s, at(world_ip(w, S), 3478)).port;
+}
+
+/* A mapping says what comes in; what goes out is as without it. */
+PORTMAP_TEST(what_goes_out_is_as_before)
+{
+	struct nat nat = nat_preset_find("easy")->nat;
+	struct mapped m = open_nat(w, &nat, LAB_PORTMAP_NAT_PMP);
+
+	map(&m, 7200);
+	ck_assert_uint_eq(leaves_by(w, &m), 5000);
+	check_mapped(&m, true);
+	map_port(&m, 5000, 5000, 7200);
+	ck_assert_uint_eq(leaves_by(w, &m), 5000);
+	close_mapped(w, &m);
+}
+
+static int outbound_inside(void *arg)
+{
+	struct nat nat = nat_preset_find("symmetric")->nat;
+
+	(void)arg;
+	by_engine = false; /* which it gets by itself */
+	nat.map_outbound = true;
+	for (unsigned mapping = NAT_EIM; mapping <= NAT_APDM; mapping++) {
+		struct world w = {.lab = NULL};
+		struct mapped m;
+
+		nat.mapping = (enum nat_mapping)mapping;
+		m = open_nat(&w, &nat, LAB_PORTMAP_NAT_PMP);
+		ck_assert_uint_ne(leaves_by(&w, &m), 6000);
+		ok(lab_flush(w.lab, world_node(&w, HOME), err));
+		map(&m, 7200);
+		ck_assert_uint_eq(leaves_by(&w, &m), 6000);
+		close_mapped(&w, &m);
+	}
+	return 0;
+}
+
+START_TEST(what_goes_out_by_the_mapping)
+{
+	in_sandbox(outbound_inside);
+}
+END_TEST
+
+PORTMAP_TEST(a_new_address_has_the_mapping)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+
+	map(&m, 7200);
+	check_mapped(&m, true);
+	ok(lab_renumber(w->lab, world_node(w, HOME), err));
+	m.outside.ip = world_ip(w, HOME);
+	check_mapped(&m, true);
+	close_mapped(w, &m);
+}
+
+/* Nothing is skipped: the daemon counts by itself. */
+PORTMAP_TEST(a_lease_ends_in_real_time)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+	uint64_t end_us = clock_real_us() + 20 * SECOND_US;
+	char got[16];
+	bool in = true;
+
+	map(&m, 1);
+	while (in) {
+		/* Another flow each time: one would outlive the mapping. */
+		int s = udp_open(w, S, 0);
+
+		udp_send(s, m.outside, "still?");
+		in = udp_wait(m.a, got, sizeof(got)) > 0;
+		ck_assert_uint_lt(clock_real_us(), end_us);
+		close(s);
+	}
+	close_mapped(w, &m);
+}
+
+/* From netfilter to an engine and back: the daemon and its grants stay. */
+LAB_TEST(set_takes_the_mapping_along)
+{
+	struct nat nat = nat_preset_find("symmetric")->nat;
+	struct mapped m;
+
+	by_engine = false;
+	m = open_nat(w, &nat, LAB_PORTMAP_NAT_PMP);
+	map(&m, 7200);
+	check_mapped(&m, true);
+	for (unsigned i = 0; i < 2; i++) {
+		nat.ports = i ? NAT_PORTS_RANDOM : NAT_PORTS_SEQUENTIAL;
+		ok(lab_set(w->lab, world_node(w, HOME), &nat,
+			   LAB_PORTMAP_NAT_PMP, err));
+		check_mapped(&m, true);
+		map_port(&m, 5000, (uint16_t)(6001 + i), 7200);
+		m.outside.port = (uint16_t)(6001 + i);
+		check_mapped(&m, true);
+	}
+	close_mapped(w, &m);
+}
+
+/* Whoever happens to have the port loses what comes in by it. */
+PORTMAP_TEST(a_grant_takes_a_port_over)
+{
+	struct nat nat = nat_preset_find("easy")->nat;
+	struct mapped m = open_nat(w, &nat, LAB_PORTMAP_NAT_PMP);
+	int b = udp_open(w, B, 6000), t = udp_open(w, T, 3478);
+
+	ck_assert_uint_eq(udp_seen(b, t, at(world_ip(w, T), 3478)).port, 6000);
+	map(&m, 7200);
+	check_mapped(&m, true);
+	udp_expect_nothing(b);
+	close(b);
+	close(t);
+	close_mapped(w, &m);
+}
+
+/* What flows through a mapping goes on when the mapping has ended. */
+PORTMAP_TEST(a_flow_outlives_its_mapping)
+{
+	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
+	int t = udp_open(w, T, 3478);
+
+	map(&m, 20);
+	check_mapped(&m, true);
+	udp_send(m.a, at(world_ip(w, S), 3478), "answer");
+	ck_assert_uint_eq(udp_expect(m.s, "answer").port, 6000);
+	world_skip(w, 21 * SECOND_US);
+	udp_send(t, m.outside, "stranger");
+	udp_expect_nothing(m.a);
+	check_mapped(&m, true);
+	close(t);
 	close_mapped(w, &m);
 }
 
@@ -240,11 +444,12 @@ static int protocols_inside(void *arg)
 
 START_TEST(only_wanted_protocols_answer)
 {
+	by_engine = _i;
 	in_sandbox(protocols_inside);
 }
 END_TEST
 
-LAB_TEST(a_daemon_can_come_late)
+PORTMAP_TEST(a_daemon_can_come_late)
 {
 	struct mapped m = open_mapped(w, 0);
 	const struct nat *nat = &w->nodes[HOME].nat;
@@ -267,12 +472,21 @@ TCase *portmap_tests(void)
 		       "(apt install miniupnpd-nftables)\n");
 		return portmap;
 	}
-	tcase_add_test(portmap, nat_pmp_opens_a_port);
-	tcase_add_test(portmap, a_reboot_drops_the_mapping);
-	tcase_add_test(portmap, flush_and_set_keep_the_mapping);
-	tcase_add_test(portmap, a_lease_ends_in_lab_time);
-	tcase_add_test(portmap, leases_are_told_apart);
-	tcase_add_test(portmap, only_wanted_protocols_answer);
-	tcase_add_test(portmap, a_daemon_can_come_late);
+	tcase_add_loop_test(portmap, nat_pmp_opens_a_port, 0, 2);
+	tcase_add_loop_test(portmap, a_reboot_drops_the_mapping, 0, 2);
+	tcase_add_loop_test(portmap, flush_and_set_keep_the_mapping, 0, 2);
+	tcase_add_loop_test(portmap, a_lease_ends_in_lab_time, 0, 2);
+	tcase_add_loop_test(portmap, leases_are_told_apart, 0, 2);
+	tcase_add_loop_test(portmap, only_wanted_protocols_answer, 0, 2);
+	tcase_add_loop_test(portmap, a_daemon_can_come_late, 0, 2);
+	tcase_add_loop_test(portmap, pcp_opens_a_port, 0, 2);
+	tcase_add_loop_test(portmap, a_mapping_is_given_up, 0, 2);
+	tcase_add_loop_test(portmap, what_goes_out_is_as_before, 0, 2);
+	tcase_add_test(portmap, what_goes_out_by_the_mapping);
+	tcase_add_loop_test(portmap, a_new_address_has_the_mapping, 0, 2);
+	tcase_add_loop_test(portmap, a_lease_ends_in_real_time, 0, 2);
+	tcase_add_test(portmap, set_takes_the_mapping_along);
+	tcase_add_loop_test(portmap, a_grant_takes_a_port_over, 0, 2);
+	tcase_add_loop_test(portmap, a_flow_outlives_its_mapping, 0, 2);
 	return portmap;
 }

@@ -240,46 +240,57 @@ static int tcp_start(struct world *w, unsigned from,
 	return fd;
 }
 
-static bool tcp_carries(int client, int server)
+static bool tcp_carries(const struct tcp_pair *p)
 {
-	int peer = accept4(server, NULL, NULL, SOCK_CLOEXEC);
 	char text[8] = "";
-	bool carried;
 
-	ck_assert_int_ge(peer, 0);
-	carried = send(client, "to", 2, 0) == 2 &&
-		  wait_for(peer, POLLIN, LONG_MS) &&
-		  recv(peer, text, sizeof(text), 0) == 2 &&
-		  send(peer, "fro", 3, 0) == 3 &&
-		  wait_for(client, POLLIN, LONG_MS) &&
-		  recv(client, text, sizeof(text), 0) == 3;
-	close(peer);
-	return carried;
+	return send(p->client, "to", 2, 0) == 2 &&
+	       wait_for(p->server, POLLIN, LONG_MS) &&
+	       recv(p->server, text, sizeof(text), 0) == 2 &&
+	       send(p->server, "fro", 3, 0) == 3 &&
+	       wait_for(p->client, POLLIN, LONG_MS) &&
+	       recv(p->client, text, sizeof(text), 0) == 3;
 }
 
-bool tcp_connects(struct world *w, unsigned from, unsigned to,
-		  unsigned patience_ms)
+struct tcp_pair tcp_open(struct world *w, unsigned from, unsigned to,
+			 unsigned patience_ms)
 {
 	struct sockaddr_in there = {.sin_family = AF_INET,
 				    .sin_port = htons(443),
 				    .sin_addr.s_addr =
 					    htonl(world_ip(w, to))};
-	bool connected;
-	int client, server;
+	struct tcp_pair p = {-1, -1};
+	int listening;
 
 	ok(lab_enter(w->lab, world_node(w, to), err));
-	server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(server, (struct sockaddr *)&there,
+	listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(listening, (struct sockaddr *)&there,
 			      sizeof(there)), 0);
-	ck_assert_int_eq(listen(server, 1), 0);
+	ck_assert_int_eq(listen(listening, 1), 0);
 	lab_leave(w->lab);
-	client = tcp_start(w, from, &there);
-	connected = wait_for(server, POLLIN, patience_ms);
-	if (connected)
-		ck_assert(tcp_carries(client, server));
-	close(client);
-	close(server);
-	return connected;
+	p.client = tcp_start(w, from, &there);
+	if (wait_for(listening, POLLIN, patience_ms)) {
+		p.server = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+		ck_assert_int_ge(p.server, 0);
+		ck_assert(tcp_carries(&p));
+	} else {
+		close(p.client);
+		p.client = -1;
+	}
+	close(listening);
+	return p;
+}
+
+bool tcp_connects(struct world *w, unsigned from, unsigned to,
+		  unsigned patience_ms)
+{
+	struct tcp_pair p = tcp_open(w, from, to, patience_ms);
+
+	if (p.server < 0)
+		return false;
+	close(p.client);
+	close(p.server);
+	return true;
 }
 
 void in_sandbox(int (*test)(void *arg))

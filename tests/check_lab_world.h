@@ -61,6 +61,12 @@ struct endpoint at(uint32_t ip, uint16_t port);
 
 /* WHO sends to where A is seen; does it get in? */
 void check_let_in(int a, int who, struct endpoint to, bool expected);
+/* A connection, or { -1, -1 } where it did not come to be. */
+struct tcp_pair {
+	int client, server;
+};
+struct tcp_pair tcp_open(struct world *w, unsigned from, unsigned to,
+			 unsigned patience_ms);
 bool tcp_connects(struct world *w, unsigned from, unsigned to,
 		  unsigned patience_ms); /* port 443 */
 
@@ -98,11 +104,14 @@ int world_missing(void);
 	END_TEST                                                               \
 	static void name##_body(struct world *w)
 
-/* check_lab_limits.c, _router.c, _age.c, _engine.c, _portmap.c */
+/* check_lab_limits.c, _router.c, _age.c, _engine.c, _portmap.c,
+ * _knobs.c, _timeouts.c */
 TCase *limit_tests(void);
 TCase *router_tests(void);
 TCase *age_tests(void);
 TCase *engine_tests(void);
 TCase *portmap_tests(void);
+TCase *knob_tests(void);
+TCase *timeout_tests(void);
 
 #endif

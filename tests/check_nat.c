@@ -46,13 +46,16 @@ static struct nat preset(const char *name)
 START_TEST(presets_have_names_and_summaries)
 {
 	const struct nat_preset *p;
+	unsigned by_engine = 0;
 
 	for (p = nat_presets; p->name; p++) {
 		ck_assert_ptr_eq(nat_preset_find(p->name), p);
 		ck_assert_int_gt(strlen(p->summary), 10);
 		ck_assert_int_eq(nat_supported(&p->nat, NULL), 0);
-		ck_assert_int_eq(nat_by(&p->nat), NAT_BY_NETFILTER);
+		by_engine += nat_by(&p->nat) == NAT_BY_ENGINE;
 	}
+	/* cgnat and two kinds of symmetric. */
+	ck_assert_uint_eq(by_engine, 3);
 	ck_assert_ptr_null(nat_preset_find("no-such-nat"));
 	ck_assert_str_eq(nat_mapping_names[NAT_APDM], "apdm");
 	ck_assert_str_eq(nat_filtering_names[NAT_EIF], "eif");
@@ -106,6 +109,22 @@ static const struct refusal impossible[] = {
 	  TIMEOUTS}, "ports preserve"},
 	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .udp_timeout_s = 0,
 	  .udp_stream_timeout_s = 120}, "1s"},
+	{{.mapping = NAT_MAPPING_NONE, .filtering = NAT_APDF, .pool = 2,
+	  TIMEOUTS}, "pool with mapping none"},
+	{{.mapping = NAT_MAPPING_NONE, .filtering = NAT_APDF,
+	  .refresh = NAT_REFRESH_OUTBOUND, TIMEOUTS}, "refresh both"},
+	{{.mapping = NAT_MAPPING_NONE, .filtering = NAT_APDF,
+	  .lifetime = NAT_LIFETIME_ABSOLUTE, TIMEOUTS}, "lifetime idle"},
+	{{.mapping = NAT_MAPPING_NONE, .filtering = NAT_APDF,
+	  .map_outbound = true, TIMEOUTS}, "map-outbound: false"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .pool = 9, TIMEOUTS},
+	 "pool: 8"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF,
+	  .pooling = NAT_POOLING_ARBITRARY, TIMEOUTS}, "pool: 2"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .block_ports = 64,
+	  TIMEOUTS}, "ports block"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .ports = NAT_PORTS_BLOCK,
+	  .block_ports = 64513, TIMEOUTS}, "block-size: 64512"},
 };
 
 START_TEST(what_nobody_can_do_is_refused)
@@ -137,6 +156,18 @@ static const struct refusal engines[] = {
 	  .ports = NAT_PORTS_RANDOM, TIMEOUTS}, "hairpin"},
 	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .ports = NAT_PORTS_RANDOM,
 	  TIMEOUTS}, "random"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .ports = NAT_PORTS_BLOCK,
+	  TIMEOUTS}, "block"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF,
+	  .ports = NAT_PORTS_PRESERVE_ONLY, TIMEOUTS}, "preserve-only"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .pool = 2, TIMEOUTS},
+	 "pool"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF,
+	  .refresh = NAT_REFRESH_OUTBOUND, TIMEOUTS}, "refresh"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF,
+	  .lifetime = NAT_LIFETIME_ABSOLUTE, TIMEOUTS}, "lifetime"},
+	{{.mapping = NAT_EIM, .filtering = NAT_APDF, .map_outbound = true,
+	  TIMEOUTS}, "map-outbound"},
 };
 
 START_TEST(what_netfilter_cannot_do_is_the_engines)
@@ -162,6 +193,71 @@ START_TEST(what_netfilter_cannot_do_is_the_engines)
 }
 END_TEST
 
+/* Each field makes another NAT of it. */
+START_TEST(nats_are_told_apart)
+{
+	const struct nat easy = preset("easy");
+	struct nat others[17];
+	unsigned count = sizeof(others) / sizeof(others[0]);
+
+	for (unsigned i = 0; i < count; i++)
+		others[i] = easy;
+	others[0].mapping = NAT_ADM;
+	others[1].filtering = NAT_ADF;
+	others[2].ports = NAT_PORTS_BLOCK;
+	others[3].block_ports = 1;
+	others[4].pool = 2;
+	others[5].pooling = NAT_POOLING_ARBITRARY;
+	others[6].hairpin = NAT_HAIRPIN_INTERNAL;
+	others[7].refresh = NAT_REFRESH_OUTBOUND;
+	others[8].lifetime = NAT_LIFETIME_ABSOLUTE;
+	others[9].map_outbound = true;
+	others[10].udp_blocked = true;
+	others[11].wan_input = NAT_WAN_ACCEPT;
+	others[12].udp_timeout_s = 1;
+	others[13].udp_stream_timeout_s = 1;
+	others[14].tcp_timeout_s = 1;
+	others[15].tcp_transitory_timeout_s = 1;
+	others[16].icmp_timeout_s = 1;
+	ck_assert(nat_equal(&easy, &easy));
+	for (unsigned i = 0; i < count; i++)
+		ck_assert_msg(!nat_equal(&easy, &others[i]), "%u", i);
+}
+END_TEST
+
+START_TEST(defaults_are_those_of_who_does_it)
+{
+	const struct nat easy = preset("easy");
+	struct nat asked = easy, full = nat_filled(&easy, NAT_BY_NETFILTER);
+
+	ck_assert_uint_eq(full.pool, 1);
+	ck_assert_uint_eq(full.tcp_timeout_s, 432000);
+	ck_assert_uint_eq(full.icmp_timeout_s, 30);
+	full = nat_filled(&easy, NAT_BY_ENGINE);
+	ck_assert_uint_eq(full.tcp_timeout_s, 7440);
+	ck_assert_uint_eq(full.icmp_timeout_s, 60);
+	asked.pool = 3;
+	asked.tcp_timeout_s = asked.tcp_transitory_timeout_s = 7;
+	asked.icmp_timeout_s = 7;
+	asked.block_ports = 7;
+	full = nat_filled(&asked, NAT_BY_ENGINE);
+	ck_assert(nat_equal(&full, &asked));
+}
+END_TEST
+
+/* Pings to each address of a pool are the router's own. */
+START_TEST(an_engines_rules_know_its_pool)
+{
+	struct nat nat = preset("cgnat");
+	struct nat_place with = place;
+
+	with.engine = true;
+	with.more_wan_ips[0] = place.wan_ip + 8;
+	rules(&nat, &with);
+	ck_assert_ptr_nonnull(strstr(text, "{ 25.0.0.1, 25.0.0.9 } ip proto"));
+}
+END_TEST
+
 START_TEST(sets_are_those_of_the_text)
 {
 	const struct nat_preset *p;
@@ -170,6 +266,8 @@ START_TEST(sets_are_those_of_the_text)
 		const char *names[NAT_MAX_SETS];
 		unsigned count = nat_sets(&p->nat, names);
 
+		if (nat_by(&p->nat) != NAT_BY_NETFILTER)
+			continue;
 		rules(&p->nat, &place);
 		for (unsigned i = 0; i < count; i++) {
 			char head[64];
@@ -205,8 +303,10 @@ static void load_variants(const char *name, struct nat nat)
 			nat.hairpin = (more & 1) && nat.mapping == NAT_EIM;
 			with.portmap = more & 2;
 			with.engine = false;
-			rules(&nat, &with);
-			load(name);
+			if (nat_by(&nat) == NAT_BY_NETFILTER) {
+				rules(&nat, &with);
+				load(name);
+			}
 			with.engine = true;
 			rules(&nat, &with);
 			load(name);
@@ -230,6 +330,7 @@ static int load_all(void *arg)
 	fresh.fresh = true;
 	for (p = nat_presets; p->name; p++) {
 		ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+		fresh.engine = nat_by(&p->nat) == NAT_BY_ENGINE;
 		rules(&p->nat, &fresh);
 		ck_assert_ptr_null(strstr(text, "delete"));
 		load(p->name);
@@ -263,6 +364,9 @@ int main(void)
 	tcase_add_test(all, timeouts_are_in_the_text);
 	tcase_add_test(all, what_nobody_can_do_is_refused);
 	tcase_add_test(all, what_netfilter_cannot_do_is_the_engines);
+	tcase_add_test(all, nats_are_told_apart);
+	tcase_add_test(all, defaults_are_those_of_who_does_it);
+	tcase_add_test(all, an_engines_rules_know_its_pool);
 	tcase_add_test(all, sets_are_those_of_the_text);
 	tcase_add_test(all, the_kernel_takes_every_ruleset);
 	suite_add_tcase(suite, all);

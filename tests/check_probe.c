@@ -135,6 +135,30 @@ START_TEST(natrigs_own_engine_is_told)
 }
 END_TEST
 
+/*
+ * Each mapping has any address of a pool of _i: still one finds a second port
+ * with the same one, before ports run out, and it is there when it is needed.
+ */
+START_TEST(a_pool_hides_no_lifetime)
+{
+	struct world_case c = {.nat = {.mapping = PROBE_EI,
+				       .filtering = PROBE_APD,
+				       .arbitrary = true,
+				       .pool = (unsigned)_i,
+				       .inbound_refresh = true,
+				       .lifetime_us = 30 * SECOND},
+			       .lifetime = true,
+			       .engine = true};
+	const struct probe_report *r = world_probe(&c);
+
+	assert_found(r, PROBE_POOLING, PROBE_ARBITRARY);
+	assert_found(r, PROBE_LIFETIME, 29);
+	assert_found(r, PROBE_STREAM_LIFETIME, 29);
+	assert_found(r, PROBE_REFRESH_OUT, 1);
+	assert_found(r, PROBE_REFRESH_IN, 1);
+}
+END_TEST
+
 START_TEST(the_engines_hairpins_are_told)
 {
 	struct world_case c = {.nat = {.filtering = _i / 3,
@@ -448,6 +472,7 @@ int main(void)
 	tcase_add_loop_test(one, garbage_is_passed_over, 0, 45);
 	tcase_add_loop_test(one, natrigs_own_engine_is_told, 0, 90);
 	tcase_add_loop_test(one, the_engines_hairpins_are_told, 0, 9);
+	tcase_add_loop_test(one, a_pool_hides_no_lifetime, 2, 9);
 	tcase_add_loop_test(one, hairpins_are_told, 0, 18);
 	tcase_add_test(one, one_port_that_is_taken_is_no_rule);
 	tcase_add_test(one, arbitrary_pooling_is_told);

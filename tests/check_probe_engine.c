@@ -31,14 +31,15 @@ struct engine *probe_engine_new(const struct world_nat *nat)
 		.udp_stream_timeout_s = (unsigned)(nat->stream_us / SECOND),
 		.udp_blocked = nat->udp_blocked,
 		.paired_pooling = !nat->arbitrary,
-		.pool = {NAT_IP, NAT_IP + 1},
-		.pool_count = nat->arbitrary ? 2 : 1,
+		.pool_count = !nat->arbitrary ? 1 : nat->pool ? nat->pool : 2,
 		.lan_net = HOST_IP & 0xffffff00,
 		.lan_mask = 0xffffff00,
 		.seed = 3};
 	struct engine *e = NULL;
 	struct err err = {0};
 
+	for (unsigned i = 0; i < c.pool_count; i++)
+		c.pool[i] = NAT_IP + i;
 	ck_assert_msg(!engine_new(&c, &e, &err), "%s", err.text);
 	return e;
 }

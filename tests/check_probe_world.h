@@ -37,6 +37,7 @@ struct world_nat {
 	bool overload; /* two hosts may have one port */
 	uint16_t taken; /* an outside port that another host has */
 	bool arbitrary; /* pooling: every other mapping has NAT_IP + 1 */
+	unsigned pool; /* of the engine, where arbitrary; 0: 2 */
 	bool drop_fragments;
 	bool udp_blocked;
 	uint64_t lifetime_us, stream_us; /* 0: for ever; 0: as the other */

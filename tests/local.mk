@@ -32,6 +32,7 @@ coverage:
 
 EXTRA_DIST += tests/conftest.py tests/helpers.py tests/test_clean.py \
 	tests/test_cli.py tests/test_doctor.py tests/test_exec.py \
-	tests/packets.py tests/test_clients.py tests/test_compare.py \
-	tests/test_probe.py tests/test_run.py tests/test_tailscale.py \
-	tests/test_time.py tests/test_verify_show.py tests/valgrind.supp
+	tests/packets.py tests/test_certify.py tests/test_clients.py \
+	tests/test_compare.py tests/test_probe.py tests/test_run.py \
+	tests/test_tailscale.py tests/test_time.py tests/test_verify_show.py \
+	tests/valgrind.supp

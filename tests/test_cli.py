@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pty
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -173,3 +174,47 @@ def read_terminal(fd: int) -> str:
         parts.append(part)
     os.close(fd)
     return b"".join(parts).decode()
+
+
+KNOBS = """natrig: 1
+title: knobs
+routers:
+  home: {nat: easy, tcp-timeout: 5m}
+  odd: {nat: {mapping: eim, filtering: adf, ports: block, block-size: 64}, pool: 3, hairpin: internal, lifetime: absolute}
+hosts:
+  a: {router: home}
+steps:
+  - {start: all}
+"""
+
+
+def test_nat_show_says_what_does_it(natrig: Natrig) -> None:
+    """netfilter, or the engine and why; with every knob in words."""
+    natrig.write(KNOBS, "knobs.yaml")
+    ran = natrig.run("nat", "show", "knobs.yaml", "home")
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"done by +netfilter\n", ran.stdout)
+    assert re.search(r"TCP 5m, opening or closing 2m", ran.stdout)
+    ran = natrig.run("nat", "show", "knobs.yaml", "odd")
+    assert ran.returncode == 0, ran.stderr
+    for words in (
+        r"done by +natrig's own engine, since netfilter cannot do this:\n +ports block: ",
+        r"ports +from a block for each host \(64 ports\)",
+        r"addresses +3, each host has one of them",
+        r"hairpinning +with the internal source",
+        r"lifetime +timeouts count from a mapping's making",
+        r"\{ 25\.0\.0\.1, 25\.0\.0\.2, 25\.0\.0\.3 \} ip protocol icmp accept",
+    ):
+        assert re.search(words, ran.stdout), words
+
+
+def test_nat_show_as_json(natrig: Natrig) -> None:
+    """A program reads the same."""
+    natrig.write(KNOBS, "knobs.yaml")
+    home = json.loads(natrig.run("nat", "show", "--json", "knobs.yaml", "home").stdout)
+    odd = json.loads(natrig.run("nat", "show", "--json", "knobs.yaml", "odd").stdout)
+    assert (home["by"], odd["by"]) == ("netfilter", "engine")
+    assert "why-engine" not in home and odd["why-engine"].startswith("ports block")
+    assert (home["tcp-timeout"], odd["tcp-timeout"]) == (300, 7440)
+    assert (odd["pool"], odd["pooling"], odd["block-size"]) == (3, "paired", 64)
+    assert (odd["hairpin"], odd["lifetime"], odd["refresh"]) == ("internal", "absolute", "both")

@@ -24,6 +24,7 @@ struct run {
 	struct engine *engine;
 	struct engine_config config;
 	uint64_t now_us, inputs, emitted;
+	size_t mtu_bytes; /* of both sides; 0: any */
 	uint8_t in[ROOM];
 	enum engine_side last_to; /* of what came out last */
 	uint8_t last[LAST_MAX];
@@ -123,6 +124,7 @@ static void take(void *arg, enum engine_side to, const uint8_t *packet,
 	FUZZ_HOLDS(get16(packet + 2) == size_bytes);
 	FUZZ_HOLDS(sum(packet, header_bytes) == 0xffff);
 	FUZZ_HOLDS(packet[8] > 0);
+	FUZZ_HOLDS(!r->mtu_bytes || size_bytes <= r->mtu_bytes);
 	if (to == ENGINE_WAN)
 		FUZZ_HOLDS(is_pool(r, get32(packet + 12)));
 	else
@@ -162,10 +164,11 @@ static void give(struct run *r, enum engine_side from, size_t size_bytes)
 	if (verdict == ENGINE_FORWARDED || verdict == ENGINE_REJECTED)
 		FUZZ_HOLDS(r->emitted > emitted_before);
 	if (verdict == ENGINE_FORWARDED && !is_fragment(copy) &&
-	    get16(copy + 2) <= LAST_MAX)
+	    !is_fragment(r->last) && get16(copy + 2) <= LAST_MAX)
 		FUZZ_HOLDS(transport_is_right(r->last) ==
 			   transport_is_right(copy));
-	if (verdict == ENGINE_REJECTED && !is_fragment(copy))
+	if (verdict == ENGINE_REJECTED && !is_fragment(copy) &&
+	    !is_fragment(r->last))
 		FUZZ_HOLDS(transport_is_right(r->last));
 	free(copy);
 	check_counts(r);
@@ -215,7 +218,8 @@ static void make_packet(struct run *r, struct reader *in)
 	ip[0] = 0x45;
 	put16(ip + 2, (uint32_t)size_bytes);
 	ip[5] = kind >> 3 & 3; /* id */
-	put16(ip + 6, (shape >> 3 & 1 ? 0x2000u : 0) | (shape >> 4 & 7));
+	put16(ip + 6, (shape >> 3 & 1 ? 0x2000u : 0) | (shape >> 4 & 7) |
+			      (kind & 128 ? 0x4000u : 0));
 	ip[8] = shape & 128 ? 1 : 64;
 	ip[9] = proto;
 	put32(ip + 12, address(who >> 4));
@@ -337,7 +341,11 @@ static void map(struct run *r, struct reader *in)
 	int proto = how & 1 ? UDP : TCP;
 	uint16_t external = (uint16_t)(1000 + (ports >> 4));
 
-	if (how & 2)
+	if ((how & 14) == 14)
+		engine_evict_port(r->engine, proto, external);
+	else if ((how & 6) == 6)
+		engine_unmap_softly(r->engine, proto, external);
+	else if (how & 2)
 		engine_unmap(r->engine, proto, external);
 	else
 		engine_map(r->engine, r->now_us, proto, external,
@@ -415,6 +423,8 @@ static void configure(struct engine_config *c, struct reader *in)
 		.refresh_inbound = b >> 5 & 1,
 		.absolute_lifetime = b >> 6 & 1,
 		.map_outbound = b >> 7,
+		.map_apart = !(b >> 7) && d & 1,
+		.hairpin_unfiltered = d >> 1 & 1,
 		.pool_count = 1u + d % 3,
 		.udp_blocked = (d >> 2 & 15) == 15,
 		.udp_timeout_s = 30,
@@ -441,6 +451,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&r, 0, sizeof(r));
 	configure(&r.config, &in);
 	FUZZ_HOLDS(!engine_new(&r.config, &r.engine, &err));
+	/* Some links take little. */
+	if (size > 2 && (data[2] >> 2 & 15) > 12)
+		r.mtu_bytes = 68;
+	engine_set_mtu(r.engine, ENGINE_LAN, r.mtu_bytes);
+	engine_set_mtu(r.engine, ENGINE_WAN, r.mtu_bytes);
 	while (reader_left(&in))
 		act(&r, &in);
 	r.now_us += UINT64_C(100000) * 1000000;

@@ -347,7 +347,7 @@ def test_nat_show_has_behaviour_and_rules(natrig: Natrig) -> None:
         assert words in ran.stdout
     path = natrig.write(LAB)
     shown = json.loads(natrig.run("nat", "show", "--json", path, "home-e").stdout)
-    assert shown["hairpin"] is True
+    assert shown["hairpin"] == "external"
     assert "# hairpin: not filtered" in shown["rules"]
 
 

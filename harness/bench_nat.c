@@ -83,7 +83,7 @@ static int make_lab(struct lab **lab, struct err *err)
 		[SERVER] = {"server", LAB_SERVER, -1, {0}, 0, false},
 		[OUTSIDE] = {"outside", LAB_HOST, -1, {0}, 0, false},
 	};
-	struct lab_plan plan = {nodes, NODES};
+	struct lab_plan plan = {.nodes = nodes, .count = NODES};
 
 	return lab_new(&plan, lab, err);
 }

@@ -26,8 +26,8 @@ const struct nat_preset nat_presets[] = {
 	  USUAL}},
 	{"firewall", "translates nothing, and lets in only what answers",
 	 {.mapping = NAT_MAPPING_NONE, .filtering = NAT_APDF, USUAL}},
-	{"cgnat", "a carrier's, RFC 6888: EIM, EIF, hairpin, two addresses, "
-		  "blocks of ports",
+	{"cgnat", "a carrier's: EIM, EIF, hairpin, 2 addresses, ports in "
+		  "blocks",
 	 {.mapping = NAT_EIM, .filtering = NAT_EIF, .ports = NAT_PORTS_BLOCK,
 	  .pool = 2, .hairpin = NAT_HAIRPIN_EXTERNAL, USUAL}},
 	{"symmetric-sequential", "APDM, APDF, ports counted up: hard, but to be "

@@ -481,6 +481,20 @@ static int at_rest(struct driver *d, struct err *err)
 	return 1;
 }
 
+/* What waited for the rest of the instant; whether there was any. */
+static bool ask_gateways(struct driver *d)
+{
+	struct actor *first = d->asking_count ? d->asking[0] : NULL;
+
+	if (!first)
+		return false;
+	d->asking_count--;
+	memmove(d->asking, d->asking + 1,
+		d->asking_count * sizeof(d->asking[0]));
+	actor_ask_gateway(first);
+	return true;
+}
+
 int driver_run_until(struct driver *d, uint64_t until_us,
 		     driver_condition *condition, void *arg, struct err *err)
 {
@@ -498,7 +512,7 @@ int driver_run_until(struct driver *d, uint64_t until_us,
 		ret = at_rest(d, err);
 		if (ret < 0)
 			return ret;
-		if (!ret)
+		if (!ret || ask_gateways(d))
 			continue;
 		/*
 		 * Time is over only when all that was on its way has been
@@ -526,6 +540,8 @@ int driver_settle(struct driver *d, uint64_t limit_us, struct err *err)
 		if (!ret)
 			ret = at_rest(d, err);
 		else if (ret > 0)
+			ret = 0;
+		if (ret > 0 && ask_gateways(d))
 			ret = 0;
 		if (ret)
 			return ret < 0 ? ret : 0;

@@ -377,12 +377,34 @@ static void act_close(struct actor *a, const struct action *one)
 	c->dead = true;
 }
 
+void actor_ask_gateway(struct actor *a)
+{
+	struct err err = {0};
+	int ret = upnp_worker_ask(a->driver->upnp, node_of(a)->ns_fd, a->node,
+				  &a->question, &err);
+
+	if (ret)
+		driver_break(a->driver, ret, &err);
+}
+
+static void act_upnp(struct actor *a, const struct upnp_request *question)
+{
+	struct driver *d = a->driver;
+
+	a->question = *question;
+	for (unsigned i = 0; i < d->asking_count; i++)
+		if (d->asking[i] == a)
+			return; /* it has thought better of the other */
+	if (d->asking_count < ACTOR_MAX_ASKING)
+		d->asking[d->asking_count++] = a;
+	else
+		actor_ask_gateway(a);
+}
+
 static void act_one(struct actor *a, const struct actions *actions,
 		    const struct action *one)
 {
 	const uint8_t *payload = actions_payload(actions, one);
-	struct err err = {0};
-	int ret;
 
 	switch (one->kind) {
 	case ACTION_UDP:
@@ -398,10 +420,7 @@ static void act_one(struct actor *a, const struct actions *actions,
 		act_close(a, one);
 		break;
 	case ACTION_UPNP:
-		ret = upnp_worker_ask(a->driver->upnp, node_of(a)->ns_fd,
-				      a->node, &one->upnp, &err);
-		if (ret)
-			driver_break(a->driver, ret, &err);
+		act_upnp(a, &one->upnp);
 		break;
 	}
 }

@@ -49,6 +49,7 @@ struct watched_conn {
 };
 
 #define ACTOR_MAX_UDP 2
+#define ACTOR_MAX_ASKING 64
 
 struct actor {
 	enum actor_kind kind;
@@ -68,6 +69,7 @@ struct actor {
 	struct watch listener; /* relay, control */
 	int raw_fd;	       /* client: its raw socket */
 	uint16_t ip_id;
+	struct upnp_request question; /* of a client, while it is in asking */
 	struct watched_conn *conns;
 	uint32_t next_stream; /* for accepted ones */
 };
@@ -80,6 +82,13 @@ struct driver {
 	int *actor_of_vantage; /* index into actors; -1: nobody listens */
 	unsigned vantage_count;
 	struct upnp_worker *upnp;
+	/*
+	 * What gateways are to be asked, one question a node at most. A thread
+	 * does it, so it waits until all else of the instant has come to rest:
+	 * which of two packets goes first must not be the machine's choice.
+	 */
+	struct actor *asking[ACTOR_MAX_ASKING];
+	unsigned asking_count;
 	struct raw *raw; /* crafts for all clients */
 	struct watch watch_recorder, watch_interrupt, watch_upnp, watch_lab;
 	struct actions actions;
@@ -104,6 +113,8 @@ void actor_on_watch(struct watch *w, uint32_t events, uint64_t now_us);
 void actor_on_frame(struct actor *a, const struct frame *f, uint64_t now_us);
 /* Carries out what is in d->actions for A, and empties it. */
 void actor_act(struct actor *a);
+/* Has its gateway asked what it wanted to ask. */
+void actor_ask_gateway(struct actor *a);
 /* Frees what was closed in this turn. */
 void actor_sweep(struct actor *a);
 

@@ -66,17 +66,38 @@ pytest_with() {
 # Whether the first stage can leave installing out.
 all_installed() {
 	local tool
-	for tool in clang valgrind gcovr shellcheck turnserver ccache; do
+	for tool in clang valgrind gcovr shellcheck turnserver ccache nebula; do
 		command -v "$tool" >/dev/null || return 1
 	done
 }
 
+# Real clients want the machine for themselves, and have a stage of their own.
 quickstart_test() {
-	./quickstart test
+	NATRIG_TEST_REAL=no ./quickstart test
 }
 
-packages() {
-	./quickstart ci
+# One version of each, pinned here, built once and found again. Where the Go
+# modules cannot be had, their tests say what is missing.
+tailscale=1.102.5
+headscale=0.29.0
+
+install_clients() {
+	need go
+	if ! build/natrig client install "tailscale@$tailscale" ||
+		! build/natrig client install "headscale@$headscale"; then
+		skip "they cannot be had here"
+	fi
+	build/natrig client list
+}
+
+# In real time, and nothing else beside them.
+real_clients() {
+	local status=0
+	pytest_args=(-m real tests)
+	pytest_with env || status=$?
+	pytest_args=(-n 3 -m real scenarios)
+	pytest_with env || status=$?
+	return "$status"
 }
 
 # A throw-away copy, and a user who may nothing. Without the tests of lab time:
@@ -90,10 +111,10 @@ unprivileged() {
 	chown -R nobody:nogroup "$copy"
 	cd "$copy"
 	check_with "${nobody[@]}" make -C build || status=$?
-	pytest_args=(-n auto -m "not alone" --ignore=tests/test_time.py
-		tests scenarios)
+	pytest_args=(-n auto -m "not alone and not real"
+		--ignore=tests/test_time.py tests scenarios)
 	pytest_with "${nobody[@]}" || status=$?
-	pytest_args=(-m alone tests)
+	pytest_args=(-m "alone and not real" tests)
 	pytest_with "${nobody[@]}" || status=$?
 	return "$status"
 }
@@ -111,7 +132,7 @@ sanitizers() {
 	build_in sanitizers --enable-sanitizers CFLAGS='-g -O1'
 	check_with make
 	cd "$source_dir"
-	pytest_args=(-n auto scenarios tests/test_verify_show.py)
+	pytest_args=(-n auto -m "not real" scenarios tests/test_verify_show.py)
 	pytest_with env NATRIG="$work/sanitizers/natrig"
 }
 
@@ -167,7 +188,8 @@ coverage() {
 	check_with make
 	(
 		cd "$source_dir"
-		pytest_args=(-n auto -k "not nobody" -m "not alone" tests scenarios)
+		pytest_args=(-n auto -k "not nobody" -m "not alone and not real"
+			tests scenarios)
 		pytest_with env NATRIG="$work/coverage/natrig"
 	)
 	make -s coverage

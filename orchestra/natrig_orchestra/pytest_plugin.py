@@ -5,6 +5,9 @@ A YAML file with the key `natrig:` at its top level is a scenario: the test
 runs `natrig run --json FILE` and passes when the verdict is "holds". Where the
 machine cannot run it (exit 3), it is skipped with natrig's reason.
 
+A scenario with a real client in it has the mark `real`: `-m "not real"` leaves
+out what takes real time.
+
 A file whose first line is `# expect: LINE:COLUMN: TEXT` must be refused: the
 test runs `natrig check-scenario FILE` and passes when that ends with exit 2
 and names that place with that text, where "..." stands for any words.
@@ -25,6 +28,10 @@ from natrig_orchestra.program import Claim, NatrigError, Status, Verdict
 
 SCENARIO = re.compile(r"^natrig[ \t]*:", re.MULTILINE)
 EXPECT = re.compile(r"# expect: (\d+):(\d+): (.+)")
+# `client: tailscale`, `client: {kind: nebula, ...}`: no model's policy, a real client.
+REAL = re.compile(
+    r"(?:^|[{,])[ \t]*client:\s*(?:\{[^}]*\bkind:\s*)?(?!model\b)[a-z]", re.MULTILINE
+)
 
 
 class FallsShort(Exception):
@@ -54,6 +61,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark of scenarios that run a real client."""
+    config.addinivalue_line("markers", "real: runs a real client, in real time")
+
+
 def find_natrig(config: pytest.Config) -> Path:
     """Find the natrig that this session's options name."""
     return program.find(config.getoption("natrig"), config.rootpath)
@@ -77,6 +89,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
         return None
     found = ScenarioFile.from_parent(parent, path=file_path)
     found.expect = expect
+    if not expect and REAL.search(text):
+        found.add_marker("real")
     return found
 
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * closing: descriptors whose close makes the caller wait for the kernel (10 ms
- * and more for a netfilter socket), closed by a thread behind its back.
- * Private to netns/.
+ * and more for a netfilter or packet socket), closed by a thread behind its
+ * back.
  */
 #ifndef NATRIG_NETNS_CLOSING_H
 #define NATRIG_NETNS_CLOSING_H

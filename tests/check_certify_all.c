@@ -231,6 +231,10 @@ int main(void)
 	/* What a sandbox says must not be lost with it. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
+	if (getenv("UNDER_VALGRIND")) {
+		printf("skipped: valgrind 3.19 knows no epoll_pwait2(2)\n");
+		return 77;
+	}
 	if (sandbox_run(nothing, NULL, &status, &err)) {
 		printf("skipped: %s\n", err.text);
 		return 77;

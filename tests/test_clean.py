@@ -130,11 +130,11 @@ class Traces:
         return {" ".join(line.split()[2:6]) for line in lines}
 
     def processes(self) -> set[int]:
-        """Name natrig's processes, zombies too: by group, else by name."""
+        """Name natrig's processes, zombies too."""
         return {pid for pid in all_processes() if self.is_natrigs(pid)}
 
     def is_natrigs(self, pid: int) -> bool:
-        """Tell whether PID is of natrig's making."""
+        """Tell whether PID is of natrig's making: by group, else by name and owner."""
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
@@ -142,7 +142,7 @@ class Traces:
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         if self.gid is not None:
             return str(self.gid) in fields["Gid"].split()
-        return fields["Name"] in PROGRAMS
+        return fields["Name"] in PROGRAMS and str(os.geteuid()) in fields["Uid"].split()
 
     def look(self) -> set[int]:
         """Note the namespaces of natrig's processes; give the processes."""
@@ -155,12 +155,15 @@ class Traces:
     def namespaces_left(self) -> set[str]:
         """Name namespaces of natrig's that somebody still holds.
 
-        Others that came later do not count: the kernel gives a number anew.
+        Others that came later do not count, and neither do other labs: the kernel gives
+        a number anew as soon as it is free.
         """
+        here = os.readlink("/proc/self/ns/pid")
         held = set(re.findall(r"(?:net|user|mnt|pid):\[\d+\]", MOUNTS.read_text()))
         for pid in all_processes():
-            if pid in self.everybody_before or self.is_natrigs(pid):
-                held |= namespaces_of(pid)
+            found = namespaces_of(pid)
+            if self.is_natrigs(pid) or (pid in self.everybody_before and here in found):
+                held |= found
         return held & self.seen
 
     def left(self) -> list[str]:

@@ -254,11 +254,16 @@ def test_kill_leaves_nothing(lab: Natrig, traces: Traces) -> None:
     command = ("run", lab.write(DEAD))
     life_s = life_of(lab, *command)
     killed = 0
-    for number in range(KILLS):
-        moment_s = life_s * (number + 0.5) / KILLS
+    for _ in range(3 * KILLS):
+        if killed == KILLS:
+            break
+        moment_s = life_s * (killed + 0.5) / KILLS
         process = lab.start(*command)
+        begin = time.monotonic()
         try:
             process.wait(timeout=moment_s)
+            # This machine has become faster since the first one.
+            life_s = min(life_s, time.monotonic() - begin)
         except subprocess.TimeoutExpired:
             killed += 1
         traces.look()

@@ -287,6 +287,8 @@ def test_same_seed_same_ladder(lab: Natrig) -> None:
 def ladder(natrig: Natrig, recording: str) -> list[str]:
     """Give the rungs that natrig show draws: no times, frames, or random ports.
 
+    Nor whether the kernel told of an unreachable network, see above.
+
     Of what died on its way over a relay, the kernel's TCP decides where it did.
     """
     ran = natrig.run("show", "--width", 1000, recording)
@@ -295,6 +297,7 @@ def ladder(natrig: Natrig, recording: str) -> list[str]:
     for line in ran.stdout.splitlines():
         rung = re.sub(r"^ *\d+ +\d+\.\d+", "", line)
         rung = re.sub(r"\(frames? [\d, ]+\)|[\d.]+ (s|ms|us)\b", "", rung)
+        rung = rung.replace("; answered with ICMP network unreachable", "")
         rung = re.sub(r"\b(?!41641\b)\d{4,5}\b", "*", rung)
         if not re.search(r"portmap$|icmp error$| relay .*: ", rung):
             rungs.append(rung)

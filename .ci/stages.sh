@@ -78,6 +78,10 @@ quickstart_test() {
 	NATRIG_TEST_REAL=no ./quickstart test
 }
 
+packages() {
+	./quickstart ci
+}
+
 # One version of each, pinned here, built once and found again. Where the Go
 # modules cannot be had, their tests say what is missing.
 tailscale=1.102.5

@@ -81,7 +81,8 @@ struct client_echo {
 	 * the request's path is told in the reply.
 	 */
 	enum client_path path;
-	bool told; /* a real client's: it says the path itself */
+	bool told;	/* a real client's: it says the path itself */
+	unsigned bytes; /* a real client's: of the IP packet in the tunnel */
 	/* The packet that carried the reply here, as on the wire: the verdict
 	 * looks it up in the recording. Reply over the relay: DERP's inner. */
 	uint8_t carrier_hash[16]; /* crypto_generichash of the UDP payload */

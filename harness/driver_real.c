@@ -9,7 +9,10 @@
 #include "harness/driver_private.h"
 #include "harness/real.h"
 #include "netns/folder.h"
+#include "wire/disco.h"
 #include "wire/packet.h"
+#include "wire/stun.h"
+#include "wire/wireguard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +29,9 @@
 #define PREPARE_LIMIT_MS 60000
 #define STOP_LIMIT_MS 10000
 #define STATUS_LIMIT_MS 5000
+
+/* As many as come within an echo's life, and more. */
+#define CAME_MAX 512
 
 /* What the lab's real clients have in common. */
 struct reals {
@@ -50,8 +56,12 @@ struct real {
 	bool ready;
 	struct client_ping echoes;
 	struct client_netcheck report;
-	/* When a packet that can carry an echo last came in directly. */
-	uint64_t carried_us;
+	/* Tunnel packets that came in directly, the last ones in a ring. */
+	struct came {
+		uint64_t at_us;
+		size_t bytes;
+	} came[CAME_MAX];
+	unsigned came_count;
 };
 
 /* --- the lab's ----------------------------------------------------------- */
@@ -463,13 +473,22 @@ static struct client_echo *echo_of(struct client_ping *p, json_int_t number)
 	return &p->echoes[number - 1];
 }
 
-static uint64_t carried_at(struct driver *d, const char *name)
+static const struct real *real_of(struct driver *d, const char *name)
 {
 	for (unsigned i = 0; i < d->actor_count; i++)
 		if (d->actors[i].kind == ACTOR_REAL &&
 		    !strcmp(d->actors[i].real->name, name))
-			return d->actors[i].real->carried_us;
-	return 0;
+			return d->actors[i].real;
+	return NULL;
+}
+
+static bool came_since(const struct real *r, const struct client_echo *e)
+{
+	for (unsigned i = 0; r && i < CAME_MAX; i++)
+		if (r->came[i].at_us && r->came[i].at_us >= e->sent_us &&
+		    real_can_carry(e->bytes, r->came[i].bytes))
+			return true;
+	return false;
 }
 
 /*
@@ -478,10 +497,19 @@ static uint64_t carried_at(struct driver *d, const char *name)
  */
 static enum client_path path_seen(struct actor *a, const struct client_echo *e)
 {
-	return a->real->carried_us >= e->sent_us &&
-			       carried_at(a->driver, a->real->echoes.peer) >=
-				       e->sent_us ?
+	return came_since(a->real, e) &&
+			       came_since(real_of(a->driver,
+						  a->real->echoes.peer), e) ?
 		       CLIENT_PATH_DIRECT : CLIENT_PATH_RELAY;
+}
+
+/* An echo is of the size that clients are told of, unless they say another. */
+static unsigned echo_bytes(json_t *line)
+{
+	json_int_t bytes = json_integer_value(json_object_get(line, "bytes"));
+
+	return bytes < REAL_LEAST_ECHO_BYTES || bytes > UINT16_MAX ?
+		       REAL_ECHO_BYTES : (unsigned)bytes;
 }
 
 static void on_echo(struct actor *a, json_t *line)
@@ -502,8 +530,10 @@ static void on_echo(struct actor *a, json_t *line)
 		driver_break(d, -EIO, &err);
 	now_us = clock_now_us(d->config.clock);
 	/* On a busy machine the echo is back before we read that it went. */
-	if (sent && !e->sent_us)
+	if (sent && !e->sent_us) {
 		e->sent_us = a->real->ping.silent_us;
+		e->bytes = echo_bytes(line);
+	}
 	if (!reply || e->replied_us)
 		return;
 	e->replied_us = now_us;
@@ -633,8 +663,22 @@ static bool is_server(const struct driver *d, uint32_t ip)
 	return false;
 }
 
+bool real_is_about_tunnel(const uint8_t *payload, size_t payload_bytes)
+{
+	static const uint8_t data = 4; /* WireGuard's message type */
+
+	if (disco_looks_like(payload, payload_bytes) ||
+	    stun_looks_like(payload, payload_bytes))
+		return true;
+	return wireguard_looks_like(payload, payload_bytes) &&
+	       (payload[0] != data ||
+		payload_bytes <=
+			WIREGUARD_DATA_HEADER_BYTES + WIREGUARD_TAG_BYTES);
+}
+
 void real_on_frame(struct actor *a, const struct frame *f, uint64_t now_us)
 {
+	struct came *came;
 	struct packet p;
 
 	(void)now_us;
@@ -643,10 +687,12 @@ void real_on_frame(struct actor *a, const struct frame *f, uint64_t now_us)
 			  NULL) ||
 	    !p.is_ipv4 || p.ip_proto != PACKET_UDP || !p.has_ports ||
 	    p.dst.ip != node_of(a)->ifaces[0].ip ||
-	    !real_can_carry(p.payload_bytes) || is_server(a->driver, p.src.ip))
+	    real_is_about_tunnel(p.payload, p.payload_bytes) ||
+	    is_server(a->driver, p.src.ip))
 		return;
-	a->real->carried_us = clock_of_record_us(a->driver->config.clock,
-						 f->time_ns);
+	came = &a->real->came[a->real->came_count++ % CAME_MAX];
+	came->at_us = clock_of_record_us(a->driver->config.clock, f->time_ns);
+	came->bytes = p.payload_bytes;
 }
 
 /* --- servers ------------------------------------------------------------- */

@@ -13,6 +13,7 @@ struct window {
 	uint64_t from_ns, to_ns; /* recorded time */
 	uint64_t sent_ns, replied_ns; /* of the echo that decided */
 	bool told; /* the client says what path it took */
+	unsigned echo_bytes;
 };
 
 /* A real client says that it had a reply a moment after its packet came. */
@@ -114,10 +115,12 @@ static bool may_carry(const struct window *w, const struct step *step,
 	if (step->kind == CLIENT_PING_DISCO &&
 	    one->kind & (reply ? JOURNEY_DISCO_PONG : JOURNEY_DISCO_PING))
 		return true;
+	if (one->payload && real_is_about_tunnel(one->payload, bytes))
+		return false;
 	/* Whoever tells the path chooses the echo's size as well. */
 	if (w->told && one->kind & (JOURNEY_WIREGUARD | JOURNEY_OTHER_UDP))
 		return true;
-	return real_can_carry(bytes);
+	return real_can_carry(w->echo_bytes, bytes);
 }
 
 static bool within(const struct window *w, uint64_t time_ns)
@@ -173,7 +176,8 @@ static const struct frame *seek_opaque(const struct window *w,
 		/* From a home's router it came directly. */
 		from = cast_find_ip(cast, p.src.ip);
 		if (from >= 0 && cast->nodes[from].kind == CAST_SERVER &&
-		    (p.ip_proto == PACKET_UDP ? real_can_carry(p.payload_bytes)
+		    (p.ip_proto == PACKET_UDP ?
+			     real_can_carry(w->echo_bytes, p.payload_bytes)
 					      : p.payload_bytes > 0))
 			last = f;
 	}
@@ -327,7 +331,9 @@ void evidence_for_steps(const struct scenario *s, const struct clock *clock,
 				   clock_record_ns(clock, o->to_us),
 				   clock_record_ns(clock, o->sent_us),
 				   clock_record_ns(clock, o->replied_us),
-				   o->carrier == CARRIER_TOLD};
+				   o->carrier == CARRIER_TOLD,
+				   o->echo_bytes ? o->echo_bytes :
+						   REAL_ECHO_BYTES};
 
 		place(&w, o);
 		if (step->verb != STEP_PING || !o->done)

@@ -11,15 +11,23 @@
 /* The IP packet that a data ping of a real client sends inside the tunnel. */
 #define REAL_ECHO_BYTES 400
 
+/* The least that an echo may be: an IP header and ICMP's. */
+#define REAL_LEAST_ECHO_BYTES 28
+
 /*
- * Whether a UDP payload of this size can be that packet, or its reply, as a
- * tunnel wraps it: headers, padding and an authenticator around it.
+ * Whether a UDP payload of this size can be an IP packet of ECHO_BYTES, or its
+ * reply, as a tunnel wraps it: headers, padding and an authenticator around.
  */
-static inline bool real_can_carry(size_t payload_bytes)
+static inline bool real_can_carry(size_t echo_bytes, size_t payload_bytes)
 {
-	return payload_bytes >= REAL_ECHO_BYTES &&
-	       payload_bytes <= REAL_ECHO_BYTES + 112;
+	return payload_bytes >= echo_bytes && payload_bytes <= echo_bytes + 112;
 }
+
+/*
+ * Whether it is one of the messages about the tunnel, not what goes through it:
+ * STUN, DISCO, and WireGuard's handshakes and keep-alives.
+ */
+bool real_is_about_tunnel(const uint8_t *payload, size_t payload_bytes);
 
 /* NATRIG_CACHE and NATRIG_CLIENT_VERSION; 0 or -ENOMEM. */
 int real_environment(const char *version, struct environment *env);

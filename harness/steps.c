@@ -218,6 +218,7 @@ static void judge_ping(const struct step *step, const struct client_ping *ping,
 	got(o, deciding->path == CLIENT_PATH_DIRECT ? "direct" : "relay");
 	o->carrier = !real ? CARRIER_KNOWN :
 		     deciding->told ? CARRIER_TOLD : CARRIER_SOUGHT;
+	o->echo_bytes = deciding->bytes;
 	o->sent_us = deciding->sent_us;
 	o->replied_us = deciding->replied_us;
 	memcpy(o->carrier_hash, deciding->carrier_hash,

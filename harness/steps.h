@@ -26,6 +26,7 @@ struct step_outcome {
 		CARRIER_TOLD	/* it tells the path: by its kind and time */
 	} carrier;
 	uint8_t carrier_hash[16]; /* of the packet that carried that reply */
+	unsigned echo_bytes; /* of real clients, in the tunnel */
 	uint64_t sent_us, replied_us; /* lab time; of real clients */
 	/* filled in from the recording */
 	bool placed; /* these two are known: after the recording's first frame */

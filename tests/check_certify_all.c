@@ -56,7 +56,7 @@ static void print_lies(json_t *json, const char *name)
 
 static void certify(struct lab_plan_node *node, struct count *count)
 {
-	struct scenario s = {.plan = {node, 1}, .seed = 1};
+	struct scenario s = {.plan = {.nodes = node, .count = 1}, .seed = 1};
 	uint64_t start_us = clock_real_us();
 	struct err err = {.text = ""};
 	char name[128];

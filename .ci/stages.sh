@@ -106,8 +106,8 @@ real_clients() {
 	return "$status"
 }
 
-# A throw-away copy, and a user who may nothing. Without the tests of lab time:
-# as root they are run for this very user.
+# A throw-away copy, and a user who may nothing. The whole-program tests run
+# natrig as this very user beside root already, so here are those that do not.
 unprivileged() {
 	[ "$(id -u)" -eq 0 ] || skip "all of this run is unprivileged"
 	local status=0 copy=$work/unprivileged
@@ -117,10 +117,8 @@ unprivileged() {
 	chown -R nobody:nogroup "$copy"
 	cd "$copy"
 	check_with "${nobody[@]}" make -C build || status=$?
-	pytest_args=(-n auto -m "not alone and not real"
-		--ignore=tests/test_time.py tests scenarios)
-	pytest_with "${nobody[@]}" || status=$?
-	pytest_args=(-m "alone and not real" tests)
+	pytest_args=(-n auto -m "not alone and not real" tests/test_run.py
+		tests/test_doctor.py tests/test_exec.py scenarios)
 	pytest_with "${nobody[@]}" || status=$?
 	return "$status"
 }
@@ -143,15 +141,17 @@ sanitizers() {
 }
 
 # In one process (CK_FORK=no), so that valgrind sees what the tests do. Without
-# two programs: valgrind 3.19 can neither be process 1 of a namespace nor does it
-# know fsopen(2), which the labs with a port-mapping daemon need.
+# three programs: valgrind 3.19 can neither be process 1 of a namespace nor does
+# it know fsopen(2), which the labs with a port-mapping daemon need, nor
+# epoll_pwait2(2).
 memcheck() {
 	need valgrind
 	build_in memcheck CFLAGS='-g -O1'
 	local programs
 	export CK_FORK=no CK_TIMEOUT_MULTIPLIER=20 UNDER_VALGRIND=1
 	programs=$(find tests -maxdepth 1 -name 'check_*' -type f -executable \
-		! -name check_sandbox ! -name check_lab -printf '%p ')
+		! -name check_sandbox ! -name check_lab \
+		! -name check_certify_all -printf '%p ')
 	check_with make TESTS="$programs" LOG_COMPILER="valgrind --quiet \
 		--error-exitcode=99 --leak-check=full \
 		--suppressions=$source_dir/tests/valgrind.supp"

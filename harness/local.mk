@@ -8,7 +8,8 @@ libharness_a_SOURCES = \
 	harness/conn.c harness/conn.h \
 	harness/driver.c harness/driver.h harness/driver_private.h \
 	harness/driver_actor.c harness/driver_client.c \
-	harness/driver_quiet.c harness/driver_real.c harness/real.h \
+	harness/driver_quiet.c harness/driver_real.c harness/driver_real.h \
+	harness/driver_real_lab.c harness/driver_real_words.c harness/real.h \
 	harness/environment.c harness/environment.h \
 	harness/evidence.c harness/evidence.h \
 	harness/exam.c harness/exam.h harness/exam_private.h \

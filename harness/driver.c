@@ -15,6 +15,8 @@
 #define QUIET_POLL_US 500
 /* What takes longer than this to come to rest has lab time run on. */
 #define RESTLESS_MAX_US 1000000
+/* How often a daemon that the kernel holds up has as much time again. */
+#define HELD_UP_MAX 30
 /* Of a turn no more counts for that; most take less than 1 ms. */
 #define TURN_MAX_US 5000
 
@@ -60,6 +62,11 @@ static void bound_instant(struct driver *d)
 	d->turned_us = now_us;
 	if (d->restless_us <= RESTLESS_MAX_US)
 		return;
+	if (d->held_up < HELD_UP_MAX && lab_daemons_held_up(d->config.lab)) {
+		d->held_up++;
+		d->restless_us = 0;
+		return;
+	}
 	set_instant(d, d->instant_us + d->restless_us - RESTLESS_MAX_US);
 	d->restless_us = RESTLESS_MAX_US;
 }
@@ -478,6 +485,7 @@ static int at_rest(struct driver *d, struct err *err)
 	if (heard || served)
 		return 0;
 	d->restless_us = 0;
+	d->held_up = 0;
 	return 1;
 }
 

@@ -181,6 +181,11 @@ int lab_age(struct lab *lab, uint64_t us, struct err *err);
  * CPU.
  */
 bool lab_daemons_idle(const struct lab *lab);
+/*
+ * True while the kernel holds a daemon up: it has one lock for the links of all
+ * namespaces, which is taken for seconds where many labs are cleared away.
+ */
+bool lab_daemons_held_up(const struct lab *lab);
 
 /*
  * A process in the node's namespace that dies with the lab. STDIO becomes its

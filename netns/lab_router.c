@@ -465,6 +465,15 @@ int lab_ready(struct lab *lab, bool *ready, struct err *err)
 	return code;
 }
 
+bool lab_daemons_held_up(const struct lab *lab)
+{
+	for (unsigned i = 0; i < lab->count; i++)
+		if (lab->own->nodes[i].daemon &&
+		    portmapd_held_up(lab->own->nodes[i].daemon))
+			return true;
+	return false;
+}
+
 bool lab_daemons_idle(const struct lab *lab)
 {
 	for (unsigned i = 0; i < lab->count; i++)

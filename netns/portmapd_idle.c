@@ -39,16 +39,29 @@ static bool read_start(const char *path, char *text, size_t size_bytes)
 	return true;
 }
 
-/* 'S' waits, 'R' would run, 'D' is in the middle of something. */
-static bool sleeps(pid_t pid)
+/*
+ * 'S' waits, 'R' would run, 'D' waits for a lock or the like in the kernel. Of
+ * one that is gone 'S': lab_ready will say so.
+ */
+static char state_of(pid_t pid)
 {
 	char path[64], text[256], *after;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (!read_start(path, text, sizeof(text)))
-		return true; /* it is gone, and lab_ready will say so */
+		return 'S';
 	after = strrchr(text, ')');
-	return after && after[1] == ' ' && after[2] == 'S';
+	return after && after[1] == ' ' ? after[2] : 'R';
+}
+
+static bool sleeps(pid_t pid)
+{
+	return state_of(pid) == 'S';
+}
+
+bool portmapd_held_up(const struct portmapd *d)
+{
+	return d->pid >= 0 && state_of(d->pid) == 'D';
 }
 
 /* select(), whose fifth argument is where its time-out is. */

@@ -14,7 +14,8 @@ libnetns_a_SOURCES = \
 	netns/portmapd.h netns/portmapd_own.h \
 	netns/lab.c netns/lab_plan.c netns/lab_ns.c netns/lab_build.c \
 	netns/lab_link.c netns/lab_router.c netns/lab_block.c \
-	netns/lab_engine.c netns/natbox.c netns/natbox.h \
+	netns/lab_engine.c netns/natbox.c netns/natbox_packet.c \
+	netns/natbox_socket.c netns/natbox.h netns/natbox_own.h \
 	netns/lab_age.c netns/lab.h netns/lab_own.h \
 	netns/engine.c netns/engine_new.c netns/engine_map.c \
 	netns/engine_portmap.c netns/engine_ports.c netns/engine_packet.c \

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "netns/natbox.h"
-
-#include "wire/packet.h"
+#include "netns/natbox_own.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,19 +19,9 @@ enum {
 	AT_ONCE = 64,	  /* packets in one system call */
 	TURNS = 2,	  /* system calls in one turn */
 	PACKET_BYTES = 65536,
-	QUEUE_BYTES = 4 << 20,
 	OUT_BYTES = 128 << 10, /* more than any packet */
 	CONTROL_BYTES = CMSG_SPACE(sizeof(struct tpacket_auxdata)),
-	/* Where things are in an IPv4 header. */
-	IPV4_BYTES = 20,
-	IPV4_TOTAL = 2,
-	IPV4_FRAGMENT = 6,
-	IPV4_PROTO = 9,
-	IPV4_SRC = 12,
-	IPV4_DST = 16,
 	LEAST_MTU_BYTES = 576, /* nobody sets a smaller one */
-	UDP_CHECKSUM = 6,
-	TCP_CHECKSUM = 16,
 };
 
 /* A batch: buffers and what recvmmsg wants to know of them. */
@@ -150,83 +138,12 @@ static struct engine_config config_of(const struct natbox_plan *plan)
 
 /* --- packets ---------------------------------------------------------------- */
 
-static uint16_t get16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return (uint32_t)get16(at) << 16 | get16(at + 2);
-}
-
-/* Of the whole header, options included; 0: this is no IPv4 packet. */
-static size_t header_bytes(const uint8_t *packet, size_t size_bytes)
-{
-	size_t bytes;
-
-	if (size_bytes < IPV4_BYTES || packet[0] >> 4 != 4)
-		return 0;
-	bytes = (packet[0] & 15) * 4u;
-	return bytes < IPV4_BYTES || bytes > size_bytes ? 0 : bytes;
-}
-
-/*
- * A packet that never saw a wire has only the sum of its pseudo-header in its
- * checksum, where it belongs: the sum over all of it is what hardware would
- * have put there.
- */
-static void finish_checksum(uint8_t *packet, size_t size_bytes)
-{
-	size_t ip_bytes = header_bytes(packet, size_bytes), at, left;
-	uint16_t sum;
-
-	if (!ip_bytes || get16(packet + IPV4_TOTAL) > size_bytes ||
-	    get16(packet + IPV4_TOTAL) < ip_bytes)
-		return;
-	left = get16(packet + IPV4_TOTAL) - ip_bytes;
-	if (packet[IPV4_PROTO] == IPPROTO_UDP)
-		at = UDP_CHECKSUM;
-	else if (packet[IPV4_PROTO] == IPPROTO_TCP)
-		at = TCP_CHECKSUM;
-	else
-		return;
-	if (left < at + 2)
-		return;
-	packet += ip_bytes;
-	sum = packet_checksum(packet, left);
-	if (!sum && at == UDP_CHECKSUM)
-		sum = 0xffff;
-	packet[at] = (uint8_t)(sum >> 8);
-	packet[at + 1] = (uint8_t)sum;
-}
-
-static bool block_hits(const struct natbox_block *block, const uint8_t *packet,
-		       size_t size_bytes, size_t ip_bytes)
-{
-	int proto = packet[IPV4_PROTO];
-
-	if (get32(packet + IPV4_SRC) != block->src ||
-	    get32(packet + IPV4_DST) != block->dst ||
-	    (block->proto && proto != block->proto))
-		return false;
-	if (!block->port)
-		return true;
-	/* Only a first fragment has ports. */
-	return (proto == IPPROTO_UDP || proto == IPPROTO_TCP) &&
-	       size_bytes >= ip_bytes + 4 &&
-	       !(get16(packet + IPV4_FRAGMENT) & 0x1fff) &&
-	       get16(packet + ip_bytes + 2) == block->port;
-}
-
 static bool is_blocked(const struct natbox *b, bool inward,
 		       const uint8_t *packet, size_t size_bytes)
 {
-	size_t ip_bytes = header_bytes(packet, size_bytes);
-
-	for (unsigned i = 0; ip_bytes && i < b->block_count; i++)
+	for (unsigned i = 0; i < b->block_count; i++)
 		if (b->blocks[i].inward == inward &&
-		    block_hits(&b->blocks[i], packet, size_bytes, ip_bytes))
+		    natbox_block_hits(&b->blocks[i], packet, size_bytes))
 			return true;
 	return false;
 }
@@ -236,7 +153,7 @@ static void send_to(int fd, const uint8_t *packet, size_t size_bytes)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET};
 
-	to.sin_addr.s_addr = htonl(get32(packet + IPV4_DST));
+	to.sin_addr.s_addr = htonl(natbox_dst(packet));
 	if (sendto(fd, packet, size_bytes, MSG_DONTWAIT | MSG_NOSIGNAL,
 		   (const struct sockaddr *)&to, sizeof(to)) < 0)
 		return;
@@ -277,7 +194,7 @@ static void on_emit(void *arg, enum engine_side to, const uint8_t *packet,
 	i = o->count++;
 	memcpy(o->bytes + o->used_bytes, packet, size_bytes);
 	o->data[i] = (struct iovec){o->bytes + o->used_bytes, size_bytes};
-	o->dst[i].sin_addr.s_addr = htonl(get32(packet + IPV4_DST));
+	o->dst[i].sin_addr.s_addr = htonl(natbox_dst(packet));
 	o->used_bytes += size_bytes;
 }
 
@@ -297,8 +214,8 @@ static bool is_own(const struct natbox *b, uint32_t ip)
 static void to_host(struct natbox *b, enum engine_side from,
 		    const uint8_t *packet, size_t size_bytes)
 {
-	if (!is_own(b, get32(packet + IPV4_DST)) ||
-	    (from == ENGINE_LAN && packet[IPV4_PROTO] == IPPROTO_ICMP))
+	if (!is_own(b, natbox_dst(packet)) ||
+	    (from == ENGINE_LAN && natbox_proto(packet) == IPPROTO_ICMP))
 		return;
 	send_out(b);
 	send_to(b->host_fd, packet, size_bytes);
@@ -318,22 +235,6 @@ static void take(struct natbox *b, uint64_t now_us, enum engine_side from,
 }
 
 /* --- hearing ---------------------------------------------------------------- */
-
-static bool lacks_checksum(struct msghdr *m)
-{
-	struct cmsghdr *c;
-
-	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		struct tpacket_auxdata aux;
-
-		if (c->cmsg_level != SOL_PACKET ||
-		    c->cmsg_type != PACKET_AUXDATA)
-			continue;
-		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
-		return aux.tp_status & TP_STATUS_CSUMNOTREADY;
-	}
-	return false;
-}
 
 static void make_batch(struct batch *batch)
 {
@@ -384,8 +285,8 @@ static void take_message(struct natbox *b, uint64_t now_us,
 	if (batch->from[i].sll_pkttype != PACKET_HOST ||
 	    (m->msg_hdr.msg_flags & MSG_TRUNC))
 		return;
-	if (lacks_checksum(&m->msg_hdr))
-		finish_checksum(batch->packets[i], m->msg_len);
+	if (natbox_lacks_checksum(&m->msg_hdr))
+		natbox_finish_checksum(batch->packets[i], m->msg_len);
 	take(b, now_us, from, batch->packets[i], m->msg_len);
 }
 
@@ -481,54 +382,7 @@ void natbox_unwatch(struct natbox *b, int epoll_fd)
 				NULL);
 }
 
-/* --- sockets ---------------------------------------------------------------- */
-
-/* Bound only once it is set up, so that it never hears what it sends. */
-static int open_hearing(unsigned ifindex)
-{
-	struct sockaddr_ll at = {.sll_family = AF_PACKET,
-				 .sll_protocol = htons(ETH_P_IP),
-				 .sll_ifindex = (int)ifindex};
-	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			0);
-	int on = 1, queue_bytes = QUEUE_BYTES;
-
-	if (fd < 0)
-		return -errno;
-	/* Without, a burst is lost earlier: no reason to give up. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue_bytes,
-			 sizeof(queue_bytes));
-	if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on,
-		       sizeof(on)) ||
-	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) ||
-	    bind(fd, (const struct sockaddr *)&at, sizeof(at))) {
-		int code = -errno;
-
-		close(fd);
-		return code;
-	}
-	return fd;
-}
-
-/* IFINDEX 0: wherever the route leads. */
-static int open_sending(unsigned ifindex)
-{
-	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			IPPROTO_RAW);
-	int on = 1, index = (int)ifindex;
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &on, sizeof(on)) ||
-	    (index && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index,
-				 sizeof(index)))) {
-		int code = -errno;
-
-		close(fd);
-		return code;
-	}
-	return fd;
-}
+/* --- life -------------------------------------------------------------------- */
 
 static int open_sockets(struct natbox *b, const struct natbox_plan *plan,
 			struct err *err)
@@ -539,14 +393,14 @@ static int open_sockets(struct natbox *b, const struct natbox_plan *plan,
 
 	for (unsigned side = 0; side < 2 && !failed; side++) {
 		b->indexes[side] = (int)indexes[side];
-		b->hear_fds[side] = open_hearing(indexes[side]);
-		b->send_fds[side] = open_sending(indexes[side]);
+		b->hear_fds[side] = natbox_open_hearing(indexes[side]);
+		b->send_fds[side] = natbox_open_sending(indexes[side]);
 		if (b->hear_fds[side] < 0)
 			failed = b->hear_fds[side];
 		else if (b->send_fds[side] < 0)
 			failed = b->send_fds[side];
 	}
-	b->host_fd = open_sending(0);
+	b->host_fd = natbox_open_sending(0);
 	if (!failed && b->host_fd < 0)
 		failed = b->host_fd;
 	if (failed)
@@ -555,8 +409,6 @@ static int open_sockets(struct natbox *b, const struct natbox_plan *plan,
 			       strerror(-failed));
 	return 0;
 }
-
-/* --- life -------------------------------------------------------------------- */
 
 int natbox_restart(struct natbox *b, const struct natbox_plan *plan,
 		   struct err *err)

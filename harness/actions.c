@@ -22,7 +22,8 @@ void actions_clear(struct actions *a)
 	a->bytes_used = 0;
 }
 
-const uint8_t *actions_payload(const struct actions *a, const struct action *one)
+const uint8_t *actions_payload(const struct actions *a,
+			       const struct action *one)
 {
 	return a->bytes ? a->bytes + one->payload_at : NULL;
 }
@@ -54,7 +55,8 @@ static struct action *append(struct actions *a, enum action_kind kind,
 
 	ok = grow(&list, &a->room, a->count + 1, sizeof(*a->list));
 	a->list = list;
-	ok = ok && grow(&bytes, &a->bytes_room, a->bytes_used + payload_bytes, 1);
+	ok = ok && grow(&bytes, &a->bytes_room,
+			a->bytes_used + payload_bytes, 1);
 	a->bytes = bytes;
 	if (!ok) {
 		a->failed = true;

@@ -23,7 +23,8 @@
 
 enum action_kind {
 	ACTION_UDP,	/* src.port -> dst, payload; src.ip 0: the node's own */
-	ACTION_CONNECT, /* open stream to dst; answer: on_connected or on_closed */
+	/* Open stream to dst; answer: on_connected or on_closed. */
+	ACTION_CONNECT,
 	ACTION_WRITE,	/* payload onto the stream */
 	ACTION_CLOSE,	/* no on_closed follows */
 	ACTION_UPNP	/* a blocking IGD request, done beside the loop; answer:
@@ -41,7 +42,8 @@ struct upnp_request {
 
 struct upnp_answer {
 	enum upnp_op op;
-	int error; /* 0, a UPnP error (positive: 402, 718, 725 ...), or -errno */
+	/* 0, a UPnP error (positive: 402, 718, 725 ...), or -errno. */
+	int error;
 	uint32_t external_ip;
 	uint16_t external_port;
 	uint32_t lease_s;
@@ -67,7 +69,8 @@ struct actions {
 void actions_init(struct actions *a);
 void actions_free(struct actions *a); /* of the contents */
 void actions_clear(struct actions *a);
-const uint8_t *actions_payload(const struct actions *a, const struct action *one);
+const uint8_t *actions_payload(const struct actions *a,
+			       const struct action *one);
 
 void actions_udp(struct actions *a, struct endpoint src, struct endpoint dst,
 		 const void *payload, size_t payload_bytes);

@@ -250,7 +250,8 @@ int adapter_call(const struct clients_kind *kind, const char *verb,
 		status = wait_end(a);
 		why = json_string_value(json_object_get(*answer, "error"));
 		if (status)
-			ret = err_set(err, EPROTO, "%s %s: exit status %d%s%.300s",
+			ret = err_set(err, EPROTO,
+				      "%s %s: exit status %d%s%.300s",
 				      kind->name, verb, status,
 				      why ? ": " : "", why ? why : "");
 	}
@@ -306,8 +307,8 @@ static int tell_missing(const struct clients_kind *kind, json_t *missing,
 
 		if (at < sizeof(text))
 			at += (size_t)snprintf(
-				text + at, sizeof(text) - at, "%s%s is missing%s"
-				"%s", i ? "; " : "", what ? what : "something",
+				text + at, sizeof(text) - at,
+				"%s%s is missing%s%s", i ? "; " : "", what ? what : "something",
 				remedy ? ": " : "", remedy ? remedy : "");
 	}
 	return err_set(err, ENOENT, "%s cannot run here: %s", kind->name, text);

@@ -113,7 +113,7 @@ bool client_running(const struct client *c);
  */
 bool client_settled(const struct client *c, uint64_t now_us);
 
-/* UDP for one of the client's ports (its tunnel port, or client_portmap_port). */
+/* UDP for one of the client's ports: the tunnel's, or client_portmap_port. */
 void client_on_udp(struct client *c, uint64_t now_us, struct endpoint src,
 		   uint16_t dst_port, const void *payload, size_t payload_bytes,
 		   struct actions *out);

@@ -27,7 +27,7 @@
 /* A server of the lab that a client brings itself, as a bit. */
 enum { CLIENTS_CONTROL = 1, CLIENTS_RELAY = 2, CLIENTS_STUN = 4 };
 
-/* What a scenario may choose of a client: one of VALUES, the first unless said. */
+/* What a scenario may choose of a client: one of VALUES, else the first. */
 struct clients_option {
 	char name[CLIENTS_WORD_BYTES];
 	char values[CLIENTS_MAX_VALUES][CLIENTS_WORD_BYTES];
@@ -66,7 +66,7 @@ int clients_find(const char *name, struct clients_kind *kind, struct err *err);
 int clients_parse(const char *text, char name[static CLIENTS_NAME_BYTES],
 		  char version[static 256], struct err *err);
 
-/* One manifest's text; FOLDER's last part is the name. For tests and fuzzers. */
+/* One manifest's text; FOLDER's last part is the name. For tests, fuzzers. */
 int clients_read_manifest(const char *folder, const char *text,
 			  size_t size_bytes, struct clients_kind *kind,
 			  struct err *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Real clients: which there are, whether they can run here, and getting them. */
+/* Real clients: which there are, whether they can run here, getting them. */
 #include "harness/adapter.h"
 #include "harness/commands.h"
 #include "harness/nearest.h"

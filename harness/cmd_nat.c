@@ -101,7 +101,7 @@ static const char *done_by(const struct nat *nat)
 	return nat_by(nat) == NAT_BY_ENGINE ? "engine" : "netfilter";
 }
 
-/* --- timeouts -------------------------------------------------------------- */
+/* --- timeouts ------------------------------------------------------------- */
 
 static const struct {
 	const char *key, *words;

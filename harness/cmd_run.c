@@ -52,71 +52,86 @@ struct session {
 	unsigned columns; /* of stderr, for the progress line */
 };
 
+static const struct option long_options[] = {
+	{"jobs", required_argument, NULL, 'j'},
+	{"json", no_argument, NULL, 'J'},
+	{"tap", no_argument, NULL, 'T'},
+	{"junit", required_argument, NULL, 'U'},
+	{"keep", required_argument, NULL, 'K'},
+	{"real-time", no_argument, NULL, 'R'},
+	{"skip-time", no_argument, NULL, 'S'},
+	{"client", required_argument, NULL, 'C'},
+	{"certify", no_argument, NULL, 'F'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"help", no_argument, NULL, 'h'},
+	{0}};
+
+static int read_jobs(struct options *o)
+{
+	char *end;
+
+	o->jobs = (unsigned)strtoul(optarg, &end, 10);
+	if (*end || !o->jobs || o->jobs > 1024)
+		return usage_error("run", "--jobs wants a number from 1 to "
+				   "1024, not '%s'", optarg);
+	return 0;
+}
+
+/* One option as getopt_long gives it; 0, or an exit status. */
+static int take_option(struct options *o, int c, char **argv)
+{
+	switch (c) {
+	case 'j':
+		return read_jobs(o);
+	case 'J':
+		o->json = true;
+		return 0;
+	case 'T':
+		o->tap = true;
+		return 0;
+	case 'U':
+		o->junit = optarg;
+		return 0;
+	case 'K':
+		o->keep = optarg;
+		return 0;
+	case 'R':
+		o->real_time = true;
+		return 0;
+	case 'S':
+		o->skip_time = true;
+		return 0;
+	case 'C':
+		o->client = optarg;
+		return 0;
+	case 'F':
+		o->certify = true;
+		return 0;
+	case 'v':
+		o->verbose = true;
+		return 0;
+	case 'q':
+		o->quiet = true;
+		return 0;
+	case 'h':
+		print_help(help);
+		exit(EXIT_HOLDS);
+	default:
+		return bad_option("run", argv, long_options);
+	}
+}
+
 static int read_options(int argc, char **argv, struct options *o)
 {
-	static const struct option options[] = {
-		{"jobs", required_argument, NULL, 'j'},
-		{"json", no_argument, NULL, 'J'},
-		{"tap", no_argument, NULL, 'T'},
-		{"junit", required_argument, NULL, 'U'},
-		{"keep", required_argument, NULL, 'K'},
-		{"real-time", no_argument, NULL, 'R'},
-		{"skip-time", no_argument, NULL, 'S'},
-		{"client", required_argument, NULL, 'C'},
-		{"certify", no_argument, NULL, 'F'},
-		{"verbose", no_argument, NULL, 'v'},
-		{"quiet", no_argument, NULL, 'q'},
-		{"help", no_argument, NULL, 'h'},
-		{0}};
-	char *end;
-	int c;
+	int c, status;
 
-	while ((c = getopt_long(argc, argv, ":j:vqh", options, NULL)) != -1)
-		switch (c) {
-		case 'j':
-			o->jobs = (unsigned)strtoul(optarg, &end, 10);
-			if (*end || !o->jobs || o->jobs > 1024)
-				return usage_error("run",
-						   "--jobs wants a number from "
-						   "1 to 1024, not '%s'",
-						   optarg);
-			break;
-		case 'J':
-			o->json = true;
-			break;
-		case 'T':
-			o->tap = true;
-			break;
-		case 'U':
-			o->junit = optarg;
-			break;
-		case 'K':
-			o->keep = optarg;
-			break;
-		case 'R':
-			o->real_time = true;
-			break;
-		case 'S':
-			o->skip_time = true;
-			break;
-		case 'C':
-			o->client = optarg;
-			break;
-		case 'F':
-			o->certify = true;
-			break;
-		case 'v':
-			o->verbose = true;
-			break;
-		case 'q':
-			o->quiet = true;
-			break;
-		case 'h':
-			print_help(help);
-			exit(EXIT_HOLDS);
-		default:
-			return bad_option("run", argv, options);
-		}
+	while ((c = getopt_long(argc, argv, ":j:vqh", long_options, NULL)) !=
+	       -1) {
+		status = take_option(o, c, argv);
+		if (status)
+			return status;
+	}
 	if (o->json && o->tap)
 		return usage_error("run", "--json and --tap exclude each other");
 	if (o->real_time && o->skip_time)
@@ -277,7 +292,7 @@ static struct pool_job *make_jobs(const struct scenario_list *list,
 	return jobs;
 }
 
-/* --- the end --------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 static int write_junit(const struct session *s, const json_t *results,
 		       double wall_s)

@@ -33,7 +33,8 @@ int conn_listen(uint16_t port, struct err *err)
 	if (fd < 0)
 		return err_set(err, errno, "no TCP socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) || listen(fd, 1024)) {
+	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) ||
+	    listen(fd, 1024)) {
 		ret = err_set(err, errno, "cannot listen on TCP port %u: %s",
 			      port, strerror(errno));
 		close(fd);

@@ -42,8 +42,8 @@ typedef bool driver_condition(void *arg, uint64_t now_us);
 /*
  * Runs the lab until CONDITION (may be NULL) says true or lab time is
  * UNTIL_US. 1: the condition holds; 0: time is over; -EINTR: interrupted;
- * -EREMOTEIO: a real client failed; another negative errno: something of the lab
- * broke; err says what.
+ * -EREMOTEIO: a real client failed; another negative errno: something of the
+ * lab broke; err says what.
  */
 int driver_run_until(struct driver *d, uint64_t until_us,
 		     driver_condition *condition, void *arg, struct err *err);

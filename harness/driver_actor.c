@@ -24,7 +24,8 @@ static struct lab_node *node_of(const struct actor *a)
 
 static int udp_socket(uint16_t port, bool unread, struct err *err)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+				  .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int small = 1, ret;
 
@@ -156,8 +157,8 @@ static void watch_events(struct actor *a, struct watched_conn *c)
 	if (events == c->events)
 		return;
 	ev = (struct epoll_event){.events = events, .data.ptr = &c->watch};
-	epoll_ctl(a->driver->epoll_fd, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
-		  c->conn->fd, &ev);
+	epoll_ctl(a->driver->epoll_fd,
+		  c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->conn->fd, &ev);
 	c->events = events;
 }
 

@@ -94,7 +94,7 @@ struct driver {
 	struct actions actions;
 	uint64_t instant_us; /* lab time, as the machines know it */
 	uint64_t turned_us, restless_us; /* real time, see bound_instant */
-	unsigned held_up; /* how often that was too long for the kernel's sake */
+	unsigned held_up; /* times that was too long for the kernel's sake */
 	uint64_t heard_us; /* lab time of the input in hand */
 	uint64_t progress_real_us;
 	struct reals *reals; /* NULL: a lab of model clients only */

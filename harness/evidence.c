@@ -196,9 +196,10 @@ static void describe_opaque(const struct window *w, const struct step *step,
 			   f->captured_bytes, &p, NULL))
 		from = cast_find_ip(cast, p.src.ip);
 	o->frames[o->frame_count++] = f->number;
-	snprintf(o->why, sizeof(o->why), "%zu bytes, encrypted, came to %s from "
-		 "%s with the reply, and nothing that could carry it from %s "
-		 "itself (frame %u)", p.payload_bytes,
+	snprintf(o->why, sizeof(o->why),
+		 "%zu bytes, encrypted, came to %s from %s with the reply, and "
+		 "nothing that could carry it from %s itself (frame %u)",
+		 p.payload_bytes,
 		 cast->nodes[step->x].name,
 		 from < 0 ? "a relay" : cast->nodes[from].name,
 		 cast->nodes[step->y].name, f->number);

@@ -23,7 +23,7 @@ libcaptures_a_SOURCES = \
 # The witness's tests make their recordings with tests/stage.c, and what a relay
 # carries with tests/pipe.c.
 if HAVE_CHECK
-stage = tests/stage.c tests/stage.h
+stage = tests/stage.c tests/stage.h tests/valgrind.h
 pipe = tests/pipe.c tests/pipe.h
 check_PROGRAMS += \
 	tests/check_cast \
@@ -78,7 +78,8 @@ check_PROGRAMS += \
 	tests/check_recording_damage
 tests_check_pcapng_SOURCES = tests/check_pcapng.c tests/recording_maker.h
 tests_check_pcapng_LDADD = $(captures_libs) $(CHECK_LIBS)
-tests_check_recorder_SOURCES = tests/check_recorder.c tests/recorder_cable.h
+tests_check_recorder_SOURCES = tests/check_recorder.c \
+	tests/recorder_cable.h tests/valgrind.h
 tests_check_recorder_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_recording_SOURCES = tests/check_recording.c tests/recording_maker.h
 tests_check_recording_LDADD = $(captures_libs) $(CHECK_LIBS)

@@ -17,6 +17,7 @@
 
 #include "captures/recorder.h"
 #include "tests/recorder_cable.h"
+#include "tests/valgrind.h"
 
 #define SKIPPED 77
 #define HEADERS_BYTES (14 + 20 + 8)
@@ -522,7 +523,8 @@ static Suite *recorder_suite(void)
 	tcase_add_test(tc, says_what_cannot_be_opened);
 	tcase_add_test(tc, says_when_the_file_cannot_be_written);
 	tcase_add_test(tc, closes_behind_and_stays_in_its_namespace);
-	tcase_add_loop_test(tc, many_handles_stay_small, 0, 2);
+	tcase_add_loop_test(tc, many_handles_stay_small, 0,
+			    unless_valgrind(2, 1));
 	/* The last: it takes the cable away. */
 	tcase_add_test(tc, survives_links_that_go_down_and_away);
 	suite_add_tcase(suite, tc);

@@ -2,6 +2,7 @@
 /* The verbs that lend a lab to somebody: shell and exec. */
 #include "harness/commands.h"
 #include "harness/environment.h"
+#include "harness/interrupt.h"
 #include "harness/pool.h"
 #include "harness/run.h"
 #include "netns/sandbox.h"
@@ -124,15 +125,9 @@ static int in_sandbox(void *arg)
 	struct epoll_event ev = {.events = EPOLLIN};
 	struct run_options options = {.real_time = true};
 	struct err err = {0};
-	sigset_t set;
 	int ret;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	l->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	l->signal_fd = interrupt_open(NULL);
 	l->wake_fd = epoll_create1(EPOLL_CLOEXEC);
 	epoll_ctl(l->wake_fd, EPOLL_CTL_ADD, l->signal_fd, &ev);
 	options.interrupt_fd = l->wake_fd;

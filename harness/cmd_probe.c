@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The verb that asks what NAT this is: in a lab, or on the network at hand. */
 #include "harness/commands.h"
+#include "harness/interrupt.h"
 #include "harness/nearest.h"
 #include "harness/pool.h"
 #include "harness/probe_io.h"
@@ -13,12 +14,10 @@
 #include <getopt.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -131,18 +130,6 @@ static int print_report(const struct probe_report *r, bool as_json)
 	return r->mapped.ip ? EXIT_HOLDS : EXIT_FALLS_SHORT;
 }
 
-static int watch_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 /* --- in a lab ------------------------------------------------------------- */
 
 /* A second host behind the same router, or -1. */
@@ -178,7 +165,7 @@ static int inside(void *arg, struct driver *driver, struct lab *lab,
 static int in_sandbox(void *arg)
 {
 	struct probing *p = arg;
-	struct run_options options = {.interrupt_fd = watch_signals()};
+	struct run_options options = {.interrupt_fd = interrupt_open(NULL)};
 	struct err err = {0};
 	int ret;
 
@@ -297,7 +284,7 @@ static int probe_network(const struct options *o)
 	if (ret)
 		return ret;
 	randombytes_buf(&config.seed, sizeof(config.seed));
-	io.interrupt_fd = watch_signals();
+	io.interrupt_fd = interrupt_open(NULL);
 	ret = probe_real(&config, &io, &report, &err);
 	show_progress(NULL, "");
 	if (ret == -EINTR)

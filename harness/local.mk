@@ -17,6 +17,7 @@ libharness_a_SOURCES = \
 	harness/exam_tcp.c harness/exam_udp.c \
 	harness/pool.c harness/pool.h \
 	harness/pool_worker.c harness/pool_worker.h \
+	harness/interrupt.c harness/interrupt.h \
 	harness/probe.c harness/probe.h harness/probe_private.h \
 	harness/probe_ask.c harness/probe_ports.c harness/probe_time.c \
 	harness/probe_io.c harness/probe_io.h \
@@ -79,11 +80,9 @@ check_PROGRAMS += \
 	tests/fuzz/replay_control
 tests_fuzz_replay_relay_SOURCES = tests/fuzz/fuzz_relay.c \
 	tests/fuzz/streams.h tests/relay_bytes.h $(fuzz_driver)
-tests_fuzz_replay_relay_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"relay"'
 tests_fuzz_replay_relay_LDADD = $(harness_libs)
 tests_fuzz_replay_control_SOURCES = tests/fuzz/fuzz_control.c \
 	tests/fuzz/streams.h $(fuzz_driver)
-tests_fuzz_replay_control_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"control"'
 tests_fuzz_replay_control_LDADD = $(harness_libs)
 
 # The model client.
@@ -100,7 +99,6 @@ tests_check_client_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_client
 tests_fuzz_replay_client_SOURCES = tests/fuzz/fuzz_client.c $(fuzz_driver)
-tests_fuzz_replay_client_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"client"'
 tests_fuzz_replay_client_LDADD = $(harness_libs)
 
 # Scenarios.
@@ -113,7 +111,6 @@ tests_check_scenario_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_scenario
 tests_fuzz_replay_scenario_SOURCES = tests/fuzz/fuzz_scenario.c $(fuzz_driver)
-tests_fuzz_replay_scenario_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"scenario"'
 tests_fuzz_replay_scenario_LDADD = $(harness_libs)
 
 # Real clients.
@@ -124,7 +121,6 @@ tests_check_clients_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_manifest
 tests_fuzz_replay_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_driver)
-tests_fuzz_replay_manifest_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"manifest"'
 tests_fuzz_replay_manifest_LDADD = $(harness_libs)
 
 # The probe.
@@ -141,7 +137,6 @@ tests_check_probe_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_probe
 tests_fuzz_replay_probe_SOURCES = tests/fuzz/fuzz_probe.c $(fuzz_driver)
-tests_fuzz_replay_probe_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"probe"'
 tests_fuzz_replay_probe_LDADD = $(harness_libs)
 
 # What a run says from its recording; the witness's own tests make that.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "harness/pool.h"
 
+#include "harness/interrupt.h"
 #include "harness/pool_worker.h"
 #include "netns/sandbox.h"
 
@@ -288,7 +289,6 @@ static bool wait_once(struct pool *p, struct pollfd *fds)
 
 static int prepare(struct pool *p)
 {
-	sigset_t set;
 	unsigned n = p->config->workers ? p->config->workers : pool_cpus();
 
 	p->slot_count = n < p->config->job_count ? n : p->config->job_count;
@@ -298,12 +298,7 @@ static int prepare(struct pool *p)
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (!p->slots || !p->results || p->shared == MAP_FAILED)
 		return -ENOMEM;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, &p->old_mask);
-	p->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	p->signal_fd = interrupt_open(&p->old_mask);
 	return p->signal_fd < 0 ? -errno : 0;
 }
 

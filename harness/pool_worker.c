@@ -2,15 +2,14 @@
 #include "harness/pool_worker.h"
 
 #include "harness/certify.h"
+#include "harness/interrupt.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 struct telling {
@@ -157,18 +156,6 @@ static json_t *run_job(struct pool_worker *w, unsigned index, int interrupt_fd)
 	return json;
 }
 
-static int watch_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 static bool interrupted(int interrupt_fd)
 {
 	struct pollfd fd = {interrupt_fd, POLLIN, 0};
@@ -179,7 +166,7 @@ static bool interrupted(int interrupt_fd)
 int pool_worker_main(void *arg)
 {
 	struct pool_worker *w = arg;
-	int interrupt_fd = watch_signals();
+	int interrupt_fd = interrupt_open(NULL);
 	unsigned job;
 
 	sched_getaffinity(0, sizeof(w->cpus), &w->cpus);

@@ -66,10 +66,8 @@ check_PROGRAMS += \
 	tests/fuzz/replay_order \
 	tests/fuzz/replay_journey
 tests_fuzz_replay_order_SOURCES = tests/fuzz/fuzz_order.c $(fuzz_driver)
-tests_fuzz_replay_order_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"order"'
 tests_fuzz_replay_order_LDADD = $(captures_libs)
 tests_fuzz_replay_journey_SOURCES = tests/fuzz/fuzz_journey.c $(fuzz_driver)
-tests_fuzz_replay_journey_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"journey"'
 tests_fuzz_replay_journey_LDADD = $(captures_libs)
 
 if HAVE_CHECK
@@ -91,8 +89,6 @@ endif
 check_PROGRAMS += tests/fuzz/replay_recording
 tests_fuzz_replay_recording_SOURCES = \
 	tests/fuzz/fuzz_recording.c $(fuzz_driver)
-tests_fuzz_replay_recording_CPPFLAGS = \
-	$(AM_CPPFLAGS) -DFUZZ_NAME='"recording"'
 tests_fuzz_replay_recording_LDADD = $(captures_libs)
 
 EXTRA_DIST += tests/data

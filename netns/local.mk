@@ -50,5 +50,4 @@ endif
 
 check_PROGRAMS += tests/fuzz/replay_engine
 tests_fuzz_replay_engine_SOURCES = tests/fuzz/fuzz_engine.c $(fuzz_driver)
-tests_fuzz_replay_engine_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"engine"'
 tests_fuzz_replay_engine_LDADD = $(netns_libs)

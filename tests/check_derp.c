@@ -13,6 +13,7 @@
 #include <check.h>
 #include <sodium.h>
 
+#include "tests/hex.h"
 #include "wire/derp.h"
 
 static const char server_secret[] =
@@ -68,18 +69,6 @@ static const char *const frames[] = {
 };
 
 enum { FRAME_COUNT = sizeof(frames) / sizeof(frames[0]) };
-
-static uint8_t buffer[1024];
-
-static size_t bytes_of(const char *hex)
-{
-	size_t size_bytes = 0;
-
-	ck_assert_int_eq(sodium_hex2bin(buffer, sizeof(buffer), hex,
-					strlen(hex), NULL, &size_bytes, NULL),
-			 0);
-	return size_bytes;
-}
 
 static void key_of(const char *hex, uint8_t key[static DERP_KEY_BYTES])
 {

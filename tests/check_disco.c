@@ -13,6 +13,7 @@
 #include <check.h>
 #include <sodium.h>
 
+#include "tests/hex.h"
 #include "wire/disco.h"
 
 static const char a_pub[] =
@@ -73,18 +74,6 @@ enum { VECTOR_COUNT = sizeof(vectors) / sizeof(vectors[0]) };
 
 static const uint8_t txid[DISCO_TXID_BYTES] = {
 	0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab};
-
-static uint8_t buffer[512];
-
-static size_t bytes_of(const char *hex)
-{
-	size_t size_bytes = 0;
-
-	ck_assert_int_eq(sodium_hex2bin(buffer, sizeof(buffer), hex,
-					strlen(hex), NULL, &size_bytes, NULL),
-			 0);
-	return size_bytes;
-}
 
 /* Counts up from FIRST, as all keys and nonces above do. */
 static void fill(uint8_t *key, size_t size_bytes, uint8_t first)

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include <check.h>
-#include <sodium.h>
 
+#include "tests/hex.h"
 #include "wire/natpmp.h"
 
 static const struct {
@@ -49,18 +49,6 @@ static const struct {
 };
 
 enum { VECTOR_COUNT = sizeof(vectors) / sizeof(vectors[0]) };
-
-static uint8_t buffer[64];
-
-static size_t bytes_of(const char *hex)
-{
-	size_t size_bytes = 0;
-
-	ck_assert_int_eq(sodium_hex2bin(buffer, sizeof(buffer), hex,
-					strlen(hex), NULL, &size_bytes, NULL),
-			 0);
-	return size_bytes;
-}
 
 static void assert_same(const struct natpmp_message *a,
 			const struct natpmp_message *b)

@@ -10,11 +10,6 @@
 #include "wire/natpmp.h"
 #include "wire/stun.h"
 
-#define A_OUT                                                                  \
-	"a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64;"                       \
-	"home-a.lan in 192.168.1.2:41641 25.0.0.3:5765 64;"                    \
-	"home-a.wan out 25.0.0.2:41641 25.0.0.3:5765 63;"                      \
-	"edge-c.wan in 25.0.0.2:41641 25.0.0.3:5765 63;"
 
 static struct stage *s;
 

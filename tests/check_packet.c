@@ -11,6 +11,7 @@
 #include <check.h>
 #include <sodium.h>
 
+#include "tests/hex.h"
 #include "wire/packet.h"
 
 /* 10.1.2.3:41641 -> 25.0.0.9:3478, id 0x1234, TTL 61, "natrig!" */
@@ -97,18 +98,6 @@ static const struct {
 };
 
 enum { FRAME_COUNT = sizeof(frames) / sizeof(frames[0]) };
-
-static uint8_t buffer[256];
-
-static size_t bytes_of(const char *hex)
-{
-	size_t size_bytes = 0;
-
-	ck_assert_int_eq(sodium_hex2bin(buffer, sizeof(buffer), hex,
-					strlen(hex), NULL, &size_bytes, NULL),
-			 0);
-	return size_bytes;
-}
 
 static struct packet decoded(int link, const char *hex)
 {

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include <check.h>
-#include <sodium.h>
 
+#include "tests/hex.h"
 #include "wire/pcp.h"
 
 static const char announce_request[] =
@@ -79,18 +79,6 @@ static const struct {
 };
 
 enum { VECTOR_COUNT = sizeof(vectors) / sizeof(vectors[0]) };
-
-static uint8_t buffer[2048];
-
-static size_t bytes_of(const char *hex)
-{
-	size_t size_bytes = 0;
-
-	ck_assert_int_eq(sodium_hex2bin(buffer, sizeof(buffer), hex,
-					strlen(hex), NULL, &size_bytes, NULL),
-			 0);
-	return size_bytes;
-}
 
 static void assert_same(const struct pcp_message *a,
 			const struct pcp_message *b)

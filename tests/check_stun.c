@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include <check.h>
-#include <sodium.h>
 
+#include "tests/hex.h"
 #include "wire/stun.h"
 
 static const char rfc_request[] =
@@ -51,18 +51,6 @@ static const uint8_t rfc_txid[STUN_TXID_BYTES] = {
 	0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae};
 static const uint8_t pion_txid[STUN_TXID_BYTES] = {
 	0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b};
-
-static uint8_t buffer[512];
-
-static size_t bytes_of(const char *hex)
-{
-	size_t size_bytes = 0;
-
-	ck_assert_int_eq(sodium_hex2bin(buffer, sizeof(buffer), hex,
-					strlen(hex), NULL, &size_bytes, NULL),
-			 0);
-	return size_bytes;
-}
 
 static struct stun_message decoded(const char *hex)
 {

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include <check.h>
-#include <sodium.h>
 
+#include "tests/hex.h"
 #include "wire/wireguard.h"
 
 static const char initiation[] =
@@ -34,18 +34,6 @@ static const char data[] =
 static const char *const vectors[] = {initiation, response, cookie, data};
 
 enum { VECTOR_COUNT = sizeof(vectors) / sizeof(vectors[0]) };
-
-static uint8_t buffer[256];
-
-static size_t bytes_of(const char *hex)
-{
-	size_t size_bytes = 0;
-
-	ck_assert_int_eq(sodium_hex2bin(buffer, sizeof(buffer), hex,
-					strlen(hex), NULL, &size_bytes, NULL),
-			 0);
-	return size_bytes;
-}
 
 static struct wireguard_message decoded(const char *hex)
 {

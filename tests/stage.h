@@ -18,6 +18,23 @@
 #include "captures/journey.h"
 #include "wire/packet.h"
 
+/* The seed's ways, for stage_hops: from a to c's router, to c, and back. */
+#define A_OUT                                                                  \
+	"a.eth0 out 192.168.1.2:41641 25.0.0.3:5765 64;"                       \
+	"home-a.lan in 192.168.1.2:41641 25.0.0.3:5765 64;"                    \
+	"home-a.wan out 25.0.0.2:41641 25.0.0.3:5765 63;"                      \
+	"edge-c.wan in 25.0.0.2:41641 25.0.0.3:5765 63;"
+#define A_TO_C                                                                 \
+	A_OUT "edge-c.lan out 25.0.0.2:41641 192.168.2.2:41641 62;"            \
+	      "c.eth0 in 25.0.0.2:41641 192.168.2.2:41641 62;"
+#define C_TO_A                                                                 \
+	"c.eth0 out 192.168.2.2:41641 25.0.0.2:41641 64;"                      \
+	"edge-c.lan in 192.168.2.2:41641 25.0.0.2:41641 64;"                   \
+	"edge-c.wan out 25.0.0.3:5765 25.0.0.2:41641 63;"                      \
+	"home-a.wan in 25.0.0.3:5765 25.0.0.2:41641 63;"                       \
+	"home-a.lan out 25.0.0.3:5765 192.168.1.2:41641 62;"                   \
+	"a.eth0 in 25.0.0.3:5765 192.168.1.2:41641 62;"
+
 struct stage {
 	struct cast *cast;
 	struct recording rec;

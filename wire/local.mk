@@ -27,19 +27,19 @@ tests_check_cursor_SOURCES = tests/check_cursor.c
 tests_check_cursor_LDADD = $(wire_libs) $(CHECK_LIBS)
 tests_check_endpoint_SOURCES = tests/check_endpoint.c
 tests_check_endpoint_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_packet_SOURCES = tests/check_packet.c
+tests_check_packet_SOURCES = tests/check_packet.c tests/hex.h
 tests_check_packet_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_stun_SOURCES = tests/check_stun.c
+tests_check_stun_SOURCES = tests/check_stun.c tests/hex.h
 tests_check_stun_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_disco_SOURCES = tests/check_disco.c
+tests_check_disco_SOURCES = tests/check_disco.c tests/hex.h
 tests_check_disco_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_derp_SOURCES = tests/check_derp.c
+tests_check_derp_SOURCES = tests/check_derp.c tests/hex.h
 tests_check_derp_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_natpmp_SOURCES = tests/check_natpmp.c
+tests_check_natpmp_SOURCES = tests/check_natpmp.c tests/hex.h
 tests_check_natpmp_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_pcp_SOURCES = tests/check_pcp.c
+tests_check_pcp_SOURCES = tests/check_pcp.c tests/hex.h
 tests_check_pcp_LDADD = $(wire_libs) $(CHECK_LIBS)
-tests_check_wireguard_SOURCES = tests/check_wireguard.c
+tests_check_wireguard_SOURCES = tests/check_wireguard.c tests/hex.h
 tests_check_wireguard_LDADD = $(wire_libs) $(CHECK_LIBS)
 endif
 
@@ -55,24 +55,17 @@ check_PROGRAMS += \
 	tests/fuzz/replay_wireguard
 fuzz_driver = tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_packet_SOURCES = tests/fuzz/fuzz_packet.c $(fuzz_driver)
-tests_fuzz_replay_packet_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"packet"'
 tests_fuzz_replay_packet_LDADD = $(wire_libs)
 tests_fuzz_replay_stun_SOURCES = tests/fuzz/fuzz_stun.c $(fuzz_driver)
-tests_fuzz_replay_stun_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"stun"'
 tests_fuzz_replay_stun_LDADD = $(wire_libs)
 tests_fuzz_replay_disco_SOURCES = tests/fuzz/fuzz_disco.c $(fuzz_driver)
-tests_fuzz_replay_disco_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"disco"'
 tests_fuzz_replay_disco_LDADD = $(wire_libs)
 tests_fuzz_replay_derp_SOURCES = tests/fuzz/fuzz_derp.c $(fuzz_driver)
-tests_fuzz_replay_derp_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"derp"'
 tests_fuzz_replay_derp_LDADD = $(wire_libs)
 tests_fuzz_replay_natpmp_SOURCES = tests/fuzz/fuzz_natpmp.c $(fuzz_driver)
-tests_fuzz_replay_natpmp_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"natpmp"'
 tests_fuzz_replay_natpmp_LDADD = $(wire_libs)
 tests_fuzz_replay_pcp_SOURCES = tests/fuzz/fuzz_pcp.c $(fuzz_driver)
-tests_fuzz_replay_pcp_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"pcp"'
 tests_fuzz_replay_pcp_LDADD = $(wire_libs)
 tests_fuzz_replay_wireguard_SOURCES = tests/fuzz/fuzz_wireguard.c $(fuzz_driver)
-tests_fuzz_replay_wireguard_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"wireguard"'
 tests_fuzz_replay_wireguard_LDADD = $(wire_libs)
 EXTRA_DIST += tests/fuzz/corpus

@@ -2,9 +2,9 @@
 /*
  * replay: feeds a fuzz target its corpus without a fuzzer.
  *
- * Arguments are files and directories (read one level deep). Without any, the
- * corpus tests/fuzz/corpus/FUZZ_NAME below $NATRIG_SRCDIR is taken: that is
- * how `make check` calls it. Fails where no file was found: a corpus that got
+ * Arguments are files and directories (read one level deep). Without any,
+ * replay_NAME takes the corpus tests/fuzz/corpus/NAME below $NATRIG_SRCDIR: that
+ * is how `make check` calls it. Fails where no file was found: a corpus that got
  * lost must not pass for one that holds.
  */
 #include <dirent.h>
@@ -79,20 +79,22 @@ static int replay(const char *path)
 int main(int argc, char **argv)
 {
 	const char *top = getenv("NATRIG_SRCDIR");
+	const char *name = strrchr(program_invocation_short_name, '_');
 	char corpus[PATH_MAX];
 	int count = 0, ret = 0;
 
+	name = name ? name + 1 : program_invocation_short_name;
 	for (int i = 1; i < argc && ret >= 0; i++) {
 		ret = replay(argv[i]);
 		count += ret;
 	}
 	if (argc < 2) {
 		snprintf(corpus, sizeof(corpus), "%s/tests/fuzz/corpus/%s",
-			 top ? top : ".", FUZZ_NAME);
+			 top ? top : ".", name);
 		count = ret = replay(corpus);
 	}
 	if (ret < 0)
 		return EXIT_FAILURE;
-	printf("%s: %d inputs replayed\n", FUZZ_NAME, count);
+	printf("%s: %d inputs replayed\n", name, count);
 	return count ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -132,12 +132,21 @@ clang_build() {
 	build_in clang --enable-werror CC=clang
 }
 
+# One build for both: all tests are seen by the sanitizers, and by gcov. As one
+# user: others may not write down what they covered. Of use_sigaltstack see
+# tests/check_upnp.c.
 sanitizers() {
-	build_in sanitizers --enable-sanitizers CFLAGS='-g -O1'
+	need gcovr
+	build_in sanitizers --enable-sanitizers --enable-coverage CFLAGS='-g'
 	check_with make
-	cd "$source_dir"
-	pytest_args=(-n auto -m "not real" scenarios tests/test_verify_show.py)
-	pytest_with env NATRIG="$work/sanitizers/natrig"
+	(
+		cd "$source_dir"
+		pytest_args=(-n auto -k "not nobody" -m "not alone and not real"
+			tests scenarios)
+		pytest_with env NATRIG="$work/sanitizers/natrig" \
+			ASAN_OPTIONS=use_sigaltstack=0
+	)
+	make -s coverage
 }
 
 # In one process (CK_FORK=no), so that valgrind sees what the tests do. Without
@@ -185,20 +194,6 @@ distribution() {
 	build_in gcc --enable-werror CC=gcc
 	quietly make -s -j "$test_jobs" distcheck
 	tail -n 3 "$last_log"
-}
-
-# As one user: others may not write down what they covered.
-coverage() {
-	need gcovr
-	build_in coverage --enable-coverage CFLAGS='-g'
-	check_with make
-	(
-		cd "$source_dir"
-		pytest_args=(-n auto -k "not nobody" -m "not alone and not real"
-			tests scenarios)
-		pytest_with env NATRIG="$work/coverage/natrig"
-	)
-	make -s coverage
 }
 
 shell_scripts() {

@@ -204,6 +204,8 @@ static int install(const char *what)
 		execle(kind.program, kind.program, "install", NULL, whole);
 	fprintf(stderr, "natrig client install: cannot start %s: %s\n",
 		kind.program, strerror(errno));
+	free(whole);
+	environment_clear(&env);
 	return EXIT_CANNOT_RUN;
 }
 

@@ -50,23 +50,40 @@ struct lending {
 
 /* --- environment --------------------------------------------------------- */
 
-/* NULL: no memory. Its strings are not freed: the process ends with them. */
-static const char **make_environment(const struct lending *l,
-				     const struct lab *lab)
+/* 0, or -ENOMEM; to be cleared in both cases. */
+static int make_environment(const struct lending *l, const struct lab *lab,
+			    struct environment *env)
 {
 	const struct scenario *s = l->scenario;
-	struct environment env = {0};
 	char ip[ENDPOINT_TEXT_BYTES];
-	int ret = environment_add_lab(&env, lab);
+	int ret = environment_add_lab(env, lab);
 
 	if (!ret)
-		ret = environment_add_host(&env, &lab->nodes[l->node]);
+		ret = environment_add_host(env, &lab->nodes[l->node]);
 	if (!ret && s->stun_count)
 		ret = environment_set(
-			&env, "NATRIG_STUN", "%s",
+			env, "NATRIG_STUN", "%s",
 			endpoint_format_ip(
 				lab->nodes[s->stun_nodes[0]].ifaces[0].ip, ip));
-	return ret ? NULL : environment_whole(&env);
+	return ret;
+}
+
+/* The pid, or a negative errno. */
+static pid_t spawn(const struct lending *l, struct lab *lab, struct err *err)
+{
+	const int stdio[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	struct environment env = {0};
+	const char **whole = NULL;
+	pid_t pid;
+
+	if (!make_environment(l, lab, &env))
+		whole = environment_whole(&env);
+	pid = whole ? lab_spawn(lab, &lab->nodes[l->node], l->argv, whole,
+				stdio, err) :
+		      err_set(err, ENOMEM, "no memory");
+	free(whole);
+	environment_clear(&env);
+	return pid;
 }
 
 /* --- inside -------------------------------------------------------------- */
@@ -100,16 +117,11 @@ static int inside(void *arg, struct driver *driver, struct lab *lab,
 		  const struct scenario *s, struct err *err)
 {
 	struct lending *l = arg;
-	const char **env = make_environment(l, lab);
-	const int stdio[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
 	struct epoll_event ev = {.events = EPOLLIN};
-	pid_t pid;
+	pid_t pid = spawn(l, lab, err);
 	int pidfd;
 
 	(void)s;
-	if (!env)
-		return err_set(err, ENOMEM, "no memory");
-	pid = lab_spawn(lab, &lab->nodes[l->node], l->argv, env, stdio, err);
 	if (pid < 0)
 		return pid;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

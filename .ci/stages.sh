@@ -185,8 +185,9 @@ fuzzers() {
 		CFLAGS='-g -O1 -fsanitize=fuzzer-no-link,address,undefined'
 	quietly make -s -j "$jobs" fuzzers
 	export -f fuzz_one
-	printf '%s\0' tests/fuzz/fuzz_* | xargs -0 -P "$jobs" -I '{}' \
-		bash -c 'fuzz_one "$@"' - '{}' "$source_dir/tests/fuzz/corpus"
+	find tests/fuzz -name 'fuzz_*' -type f -executable -print0 |
+		xargs -0 -P "$jobs" -I '{}' bash -c \
+		'fuzz_one "$@"' - '{}' "$source_dir/tests/fuzz/corpus"
 }
 
 # From the tree of gcc_build, where there is one.

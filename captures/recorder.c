@@ -20,9 +20,11 @@
 #define RINGS_BYTES (20 * 1024 * 1024)
 #define RING_MAX_BYTES (512 * TAP_SLOT_BYTES)
 #define RING_MIN_BYTES (48 * TAP_SLOT_BYTES)
+/* Where nobody waits for the recorder, all of that so many times. */
+#define BURSTS 8
 
 /* Frames a handle may give in one pass: more than any ring holds. */
-#define PASS_FRAMES 1024
+#define PASS_FRAMES 5000
 /* A call ends with a pass that finds nothing, or, where packets come faster
  * than that, when it has this many frames (and has made a few passes). */
 #define BATCH_FRAMES 4096
@@ -60,6 +62,7 @@ struct recorder {
 	struct batch batch;
 	uint64_t written;
 	uint64_t last_ns; /* of the frame written last */
+	bool bursts;
 };
 
 struct recorder *recorder_new(int fd, const char *comment)
@@ -94,13 +97,21 @@ int recorder_add(struct recorder *r, int ns_fd, const struct vantage *v)
 	return (int)r->tap_count++;
 }
 
-static int ring_bytes(size_t taps)
+static int ring_bytes(const struct recorder *r)
 {
-	size_t share = RINGS_BYTES / (taps ? taps : 1);
+	size_t share = RINGS_BYTES / (r->tap_count ? r->tap_count : 1);
+	size_t times = r->bursts ? BURSTS : 1;
 
 	if (share > RING_MAX_BYTES)
-		return RING_MAX_BYTES;
-	return share < RING_MIN_BYTES ? RING_MIN_BYTES : (int)share;
+		share = RING_MAX_BYTES;
+	if (share < RING_MIN_BYTES)
+		share = RING_MIN_BYTES;
+	return (int)(share * times);
+}
+
+void recorder_expect_bursts(struct recorder *r)
+{
+	r->bursts = true;
 }
 
 int recorder_open(struct recorder *r, struct err *err)
@@ -112,7 +123,7 @@ int recorder_open(struct recorder *r, struct err *err)
 	if (!r->events)
 		return err_set(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < r->tap_count; i++)
-		r->taps[i].ring_bytes = ring_bytes(r->tap_count);
+		r->taps[i].ring_bytes = ring_bytes(r);
 	rc = taps_open(r->taps, r->tap_count, err);
 	for (size_t i = 0; i < r->tap_count && !rc; i++) {
 		event.data.u64 = i;

@@ -39,6 +39,12 @@ struct recorder *recorder_new(int fd, const char *comment);
  */
 int recorder_add(struct recorder *r, int ns_fd, const struct vantage *v);
 
+/*
+ * Before recorder_open: what is recorded does not wait until it has been, so
+ * more of it must fit between two drains. It costs memory.
+ */
+void recorder_expect_bursts(struct recorder *r);
+
 /* Opens all handles; on error none stays open. */
 int recorder_open(struct recorder *r, struct err *err);
 

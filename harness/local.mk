@@ -94,7 +94,7 @@ tests_check_client_SOURCES = tests/check_client.c \
 	tests/check_client_policy.c tests/check_client_suites.h \
 	tests/check_client_timers.c \
 	tests/check_client_net.c tests/check_client_net.h \
-	tests/check_client_world.c tests/check_client_world.h
+	tests/check_client_world.c tests/check_client_world.h tests/valgrind.h
 tests_check_client_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_client
@@ -106,7 +106,8 @@ if HAVE_CHECK
 check_PROGRAMS += tests/check_scenario
 endif
 tests_check_scenario_SOURCES = tests/check_scenario.c \
-	tests/check_scenario_parts.c tests/check_scenario_suites.h
+	tests/check_scenario_parts.c tests/check_scenario_suites.h \
+	tests/valgrind.h
 tests_check_scenario_LDADD = $(harness_libs) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/fuzz/replay_scenario

@@ -93,6 +93,8 @@ static int open_recorder(struct world *w, struct err *err)
 	free(comment);
 	if (!w->recorder || add_vantages(w))
 		return err_set(err, ENOMEM, "no memory for a recorder");
+	if (scenario_real_client(w->scenario))
+		recorder_expect_bursts(w->recorder);
 	return recorder_open(w->recorder, err);
 }
 

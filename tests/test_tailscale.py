@@ -38,6 +38,36 @@ QUICK = (
     "cells/easy-easy-upnp-relay-blocked-c-first",
 )
 
+# All that can happen to it in a lab's life; each time it finds back by itself.
+LIFE = """
+natrig: 1
+title: restarted, rebooted, renumbered, without a link, stopped and started
+servers: {relays: [fra, hw-sh]}
+routers:
+  home-a: {nat: easy}
+  edge-c: {nat: symmetric, portmap: [upnp]}
+hosts:
+  a: {router: home-a}
+  c: {router: edge-c}
+steps:
+  - {start: all}
+  - {ping: a -> c, for: 12s, expect: direct}
+  - {restart: a}
+  - {ping: a -> c, for: 12s, expect: direct}
+  - {reboot: edge-c}
+  - {ping: c -> a, for: 20s, expect: reachable}
+  - {renumber: home-a}
+  - {ping: a -> c, for: 30s, expect: reachable}
+  - {link: a, state: down}
+  - {ping: c -> a, for: 5s, expect: unreachable}
+  - {link: a, state: up}
+  - {ping: c -> a, for: 40s, expect: reachable}
+  - {stop: a}
+  - {ping: c -> a, for: 4s, expect: unreachable}
+  - {start: a}
+  - {ping: c -> a, for: 20s, expect: reachable}
+"""
+
 
 @pytest.fixture(scope="session")
 def cache(stage: Path) -> Path:
@@ -97,12 +127,12 @@ def shortfalls(one: dict[str, Any]) -> list[str]:
     ]
 
 
-def run(natrig: Natrig, names: list[str], *options: str) -> dict[str, dict[str, Any]]:
-    """Run scenarios with Tailscale on their hosts."""
-    files = [natrig.scenarios / f"{name}.yaml" for name in names]
+def run(natrig: Natrig, names: list[str], *more: str | Path) -> dict[str, dict[str, Any]]:
+    """Run scenarios with Tailscale on their hosts; MORE are options or files."""
+    files = [*more, *(natrig.scenarios / f"{name}.yaml" for name in names)]
     return verdicts(
         natrig.run(
-            "run", "-q", "--json", "--client", "tailscale", *options, "-j", AT_ONCE, *files,
+            "run", "-q", "--json", "--client", "tailscale", "-j", AT_ONCE, *files,
             timeout_s=3600,
         )
     )  # fmt: skip
@@ -119,7 +149,9 @@ def every_name() -> Iterator[str]:
 def test_scenarios_hold_for_tailscale_as_for_the_model(tailscale: Natrig) -> None:
     """What the model does, Tailscale does, step by step, proved from its packets."""
     names = list(every_name()) if SLOW else list(QUICK)
-    found = run(tailscale, names)
+    life = tailscale.write(LIFE)
+    assert tailscale.run("run", life).returncode == 0
+    found = run(tailscale, names, life)
     model_only = {
         name for name, one in found.items() if "only the model" in (one.get("error") or "")
     }

@@ -80,6 +80,7 @@ struct step {
 	int expect_udp;	    /* netcheck: 1, 0 or STEP_ANY */
 	/* send: a crafted UDP packet from host x */
 	struct endpoint dst;   /* ip 0: node y's public address */
+	bool to_tunnel;	       /* the port is host y's, as seen there */
 	uint16_t src_port;     /* default the tunnel port */
 	uint8_t ttl;	       /* default 64 */
 	uint8_t payload[1400];

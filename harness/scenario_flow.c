@@ -225,6 +225,8 @@ static int read_to(struct reader *r, const struct yaml_node *value, void *into)
 					    "leaves the host", value->text);
 		if (!ret)
 			step->dst.port = usual_port(r->s, step->y);
+		step->to_tunnel = !ret && scenario_host(r->s,
+							(unsigned)step->y);
 		return ret;
 	}
 	if (endpoint_parse(value->text, &step->dst) || !step->dst.ip)
@@ -256,6 +258,7 @@ static int read_src_port(struct reader *r, const struct yaml_node *value,
 static int read_dst_port(struct reader *r, const struct yaml_node *value,
 			 void *into)
 {
+	((struct step *)into)->to_tunnel = false;
 	return read_port(r, value, &((struct step *)into)->dst.port);
 }
 

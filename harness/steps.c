@@ -455,6 +455,12 @@ static int do_send(struct steps *s, const struct step *step,
 	struct endpoint src = {0, step->src_port}, dst = step->dst;
 	int ret;
 
+	if (step->to_tunnel) {
+		ret = lab_public_port(s->lab, node(s, step->y), dst.port, err);
+		if (ret < 0)
+			return ret;
+		dst.port = (uint16_t)ret;
+	}
 	if (!dst.ip)
 		dst.ip = lab_public_ip(s->lab, node(s, step->y));
 	ret = driver_send(s->driver, (unsigned)step->x, src, dst, step->ttl,

@@ -112,6 +112,12 @@ unsigned lab_wan_ips(const struct lab_node *node, uint32_t ips[NAT_MAX_POOL]);
  * NAT with a pool the first one, by which it may well not be seen.
  */
 uint32_t lab_public_ip(const struct lab *lab, const struct lab_node *node);
+/*
+ * The port there that a port mapping gives to NODE's UDP port PORT, which is
+ * PORT itself where there is no such mapping; or -errno.
+ */
+int lab_public_port(const struct lab *lab, const struct lab_node *node,
+		    uint16_t port, struct err *err);
 
 /* --- routers with an engine --------------------------------------------- */
 

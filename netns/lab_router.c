@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -472,6 +473,20 @@ bool lab_daemons_held_up(const struct lab *lab)
 		    portmapd_held_up(lab->own->nodes[i].daemon))
 			return true;
 	return false;
+}
+
+int lab_public_port(const struct lab *lab, const struct lab_node *node,
+		    uint16_t port, struct err *err)
+{
+	const struct lab_node *router = lab_router_of(lab, node);
+	struct endpoint inside = {node->ifaces[0].ip, port};
+	int found = 0;
+
+	if (router && router == lab_public_node(lab, node) &&
+	    router->own->daemon)
+		found = portmapd_find(router->own->daemon, clock_real_us(),
+				      IPPROTO_UDP, inside, err);
+	return found ? found : port;
 }
 
 bool lab_daemons_idle(const struct lab *lab)

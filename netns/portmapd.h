@@ -72,5 +72,11 @@ int portmapd_look(struct portmapd *d, uint64_t now_us, struct err *err);
 unsigned portmapd_lease_count(const struct portmapd *d);
 const struct portmapd_lease *portmapd_lease(const struct portmapd *d,
 					    unsigned index);
+/*
+ * The outside port that is granted to INSIDE now, 0 where none is, or -errno.
+ * What it finds is news to the next portmapd_look all the same.
+ */
+int portmapd_find(struct portmapd *d, uint64_t now_us, int proto,
+		  struct endpoint inside, struct err *err);
 
 #endif

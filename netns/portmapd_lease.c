@@ -233,3 +233,15 @@ const struct portmapd_lease *portmapd_lease(const struct portmapd *d,
 {
 	return &d->leases[index].lease;
 }
+
+int portmapd_find(struct portmapd *d, uint64_t now_us, int proto,
+		  struct endpoint inside, struct err *err)
+{
+	int code = read_leases(d, now_us, err);
+
+	for (unsigned i = 0; i < d->lease_count && !code; i++)
+		if (d->leases[i].lease.proto == proto &&
+		    endpoint_equal(d->leases[i].lease.inside, inside))
+			return d->leases[i].lease.external_port;
+	return code;
+}

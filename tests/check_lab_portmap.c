@@ -124,13 +124,25 @@ static void check_mapped(struct mapped *m, bool expected)
 		udp_expect_nothing(m->a);
 }
 
+/* What the host's port 5000 is on the internet; its port 5001 is not mapped. */
+static void check_seen_as(struct world *w, uint16_t port)
+{
+	struct err err = {0};
+	const struct lab_node *a = world_node(w, A);
+
+	ck_assert_int_eq(lab_public_port(w->lab, a, 5000, &err), port);
+	ck_assert_int_eq(lab_public_port(w->lab, a, 5001, &err), 5001);
+}
+
 PORTMAP_TEST(nat_pmp_opens_a_port)
 {
 	struct mapped m = open_mapped(w, LAB_PORTMAP_NAT_PMP);
 
 	check_mapped(&m, false);
+	check_seen_as(w, 5000);
 	map(&m, 7200);
 	check_mapped(&m, true);
+	check_seen_as(w, 6000);
 	close_mapped(w, &m);
 }
 

@@ -15,8 +15,11 @@
 #define QUIET_POLL_US 500
 /* What takes longer than this to come to rest has lab time run on. */
 #define RESTLESS_MAX_US 1000000
-/* How often a daemon that the kernel holds up has as much time again. */
-#define HELD_UP_MAX 30
+/*
+ * A daemon that the kernel holds up has as much time again, so often: clearing
+ * away a lab of 1,000 homes has been seen to hold up others for a minute.
+ */
+#define HELD_UP_MAX 300
 /* Of a turn no more counts for that; most take less than 1 ms. */
 #define TURN_MAX_US 5000
 
@@ -269,7 +272,7 @@ int driver_new(const struct driver_config *config, struct driver **driver,
 	d->instant_us = 1; /* 0 means never to some machines */
 	actions_init(&d->actions);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	d->upnp = upnp_worker_new();
+	d->upnp = upnp_worker_new(HELD_UP_MAX * (RESTLESS_MAX_US / 1000000));
 	d->raw = raw_new(err);
 	if (d->epoll_fd < 0 || !d->upnp)
 		ret = err_set(err, ENOMEM, "no event loop: %s", strerror(errno));

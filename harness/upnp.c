@@ -28,8 +28,7 @@
  * library's buffers, and nothing else: descriptors are the thread's own (see
  * keep_to_oneself), and all that it blocks in are cancellation points.
  */
-static const struct timespec request_timeout = {.tv_sec = 20};
-#define MAX_TRIES 2
+#define HANGS_S 20
 /* What took so long was not refused: nobody came to it. */
 #define LONG_WAIT_US 2000000
 /* What a request still has when everything is to end: SOAP takes a few ms. */
@@ -42,6 +41,7 @@ struct upnp_job {
 	int timer_fd;
 	int event_fd; /* the worker's own */
 	pthread_t thread;
+	unsigned patience_s;
 	struct upnp_request request;
 	/* The thread's until done is set, then the worker's. */
 	struct upnp_answer answer;
@@ -53,6 +53,7 @@ struct upnp_worker {
 	int event_fd;
 	struct upnp_job *jobs; /* oldest first */
 	unsigned busy;
+	unsigned patience_s;
 };
 
 /* --- in the thread ------------------------------------------------------- */
@@ -157,18 +158,18 @@ static int ask_gateway(const struct upnp_request *request,
  * takes it) has the same question again when it comes to it.
  */
 static int ask_patiently(const struct upnp_request *request,
-			 struct upnp_answer *answer)
+			 unsigned patience_s, struct upnp_answer *answer)
 {
-	uint64_t asked_us;
-	int ret = 0;
+	uint64_t now_us = clock_real_us(), asked_us;
+	uint64_t until_us = now_us + patience_s * 1000000ULL;
+	int ret;
 
-	for (unsigned i = 0; i < MAX_TRIES; i++) {
-		asked_us = clock_real_us();
+	do {
+		asked_us = now_us;
 		ret = ask_gateway(request, answer);
-		if ((ret != -EIO && ret != -EPROTO && ret != -EHOSTUNREACH) ||
-		    clock_real_us() - asked_us < LONG_WAIT_US)
-			break;
-	}
+		now_us = clock_real_us();
+	} while ((ret == -EIO || ret == -EPROTO || ret == -EHOSTUNREACH) &&
+		 now_us - asked_us >= LONG_WAIT_US && now_us < until_us);
 	return ret;
 }
 
@@ -182,7 +183,8 @@ static void *job_run(void *arg)
 	keep_to_oneself(job->event_fd);
 	if (!job->answer.error)
 		job->answer.error =
-			ask_patiently(&job->request, &job->answer);
+			ask_patiently(&job->request, job->patience_s,
+				      &job->answer);
 	/* From here on the job is the worker's. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	atomic_store(&job->done, true);
@@ -200,12 +202,13 @@ static int watch(int epoll_fd, int fd)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-struct upnp_worker *upnp_worker_new(void)
+struct upnp_worker *upnp_worker_new(unsigned patience_s)
 {
 	struct upnp_worker *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return NULL;
+	w->patience_s = patience_s;
 	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (w->event_fd < 0 || w->epoll_fd < 0 ||
@@ -308,7 +311,8 @@ static int thread_start(struct upnp_job *job)
 static int job_start(struct upnp_worker *w, struct upnp_job *job, int ns_fd,
 		     struct err *err)
 {
-	const struct itimerspec end = {.it_value = request_timeout};
+	const struct itimerspec end = {
+		.it_value.tv_sec = (time_t)w->patience_s + HANGS_S};
 	int code;
 
 	job->ns_fd = fcntl(ns_fd, F_DUPFD_CLOEXEC, 0);
@@ -355,6 +359,7 @@ int upnp_worker_ask(struct upnp_worker *w, int ns_fd, unsigned tag,
 	job->ns_fd = job->timer_fd = -1;
 	job->event_fd = w->event_fd;
 	job->request = *request;
+	job->patience_s = w->patience_s;
 	job->answer.op = request->op;
 	job->answer.lease_s = request->lease_s;
 	job->answer.external_port = request->external_port

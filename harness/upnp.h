@@ -11,7 +11,11 @@
 
 struct upnp_worker;
 
-struct upnp_worker *upnp_worker_new(void);
+/*
+ * A gateway that does not answer is asked again until PATIENCE_S seconds of
+ * real time are over.
+ */
+struct upnp_worker *upnp_worker_new(unsigned patience_s);
 /* Waits for requests still under way (bounded by their time-outs), frees. */
 void upnp_worker_free(struct upnp_worker *w);
 /* Readable (epoll) when an answer is there. */

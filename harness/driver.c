@@ -46,6 +46,14 @@ static void set_instant(struct driver *d, uint64_t at_us)
 		d->instant_us = at_us;
 }
 
+/* A request that a daemon missed while it was held up comes again later. */
+static bool is_held_up(const struct driver *d)
+{
+	return d->held_up < HELD_UP_MAX &&
+	       (lab_daemons_held_up(d->config.lab) ||
+		(d->held_up && upnp_worker_busy(d->upnp)));
+}
+
 /*
  * Something that hangs, or sends for ever, must not stop the time. What counts
  * is the time in which we turned: a machine that stands still for seconds, or
@@ -65,7 +73,7 @@ static void bound_instant(struct driver *d)
 	d->turned_us = now_us;
 	if (d->restless_us <= RESTLESS_MAX_US)
 		return;
-	if (d->held_up < HELD_UP_MAX && lab_daemons_held_up(d->config.lab)) {
+	if (is_held_up(d)) {
 		d->held_up++;
 		d->restless_us = 0;
 		return;

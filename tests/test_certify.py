@@ -203,6 +203,24 @@ def test_all_three_documents_have_rows(lab: Natrig) -> None:
 
 
 @one_user
+def test_every_router_of_every_scenario_is_what_it_is_said_to_be(lab: Natrig) -> None:
+    """No scenario of the repository believes in a router that measures otherwise."""
+    folders = [lab.scenarios / name for name in ("seed", "field", "rfc4787", "time", "cells")]
+    ran = lab.run("run", "--certify", "--json", *folders, timeout_s=600)
+    results = json.loads(ran.stdout)["scenarios"]
+    assert len(results) > 150
+    lies = {
+        (one["file"], router["router"]): router["lies"]
+        for one in results
+        for router in one["certificate"]
+        if router["lies"]
+    }
+    assert lies == {}
+    assert {one["file"] for one in results if not one["certificate"]} == set()
+    assert ran.returncode == 0, ran.stdout[-2000:]
+
+
+@one_user
 def test_what_forwarding_costs(lab: Natrig) -> None:
     """natrig bench nat: both routers' packets a second and added latency."""
     ran = lab.run("bench", "nat", "--json", "--runs", "3")

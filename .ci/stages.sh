@@ -136,7 +136,6 @@ clang_build() {
 # user: others may not write down what they covered. Of use_sigaltstack see
 # tests/check_upnp.c.
 sanitizers() {
-	need gcovr
 	build_in sanitizers --enable-sanitizers --enable-coverage CFLAGS='-g'
 	check_with make
 	(
@@ -146,6 +145,7 @@ sanitizers() {
 		pytest_with env NATRIG="$work/sanitizers/natrig" \
 			ASAN_OPTIONS=use_sigaltstack=0
 	)
+	need gcovr
 	make -s coverage
 }
 

@@ -308,7 +308,8 @@ static int tell_missing(const struct clients_kind *kind, json_t *missing,
 		if (at < sizeof(text))
 			at += (size_t)snprintf(
 				text + at, sizeof(text) - at,
-				"%s%s is missing%s%s", i ? "; " : "", what ? what : "something",
+				"%s%s is missing%s%s", i ? "; " : "",
+				what ? what : "something",
 				remedy ? ": " : "", remedy ? remedy : "");
 	}
 	return err_set(err, ENOENT, "%s cannot run here: %s", kind->name, text);

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <linux/if.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
 enum {
@@ -382,7 +381,7 @@ void natbox_unwatch(struct natbox *b, int epoll_fd)
 				NULL);
 }
 
-/* --- life -------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 static int open_sockets(struct natbox *b, const struct natbox_plan *plan,
 			struct err *err)

@@ -8,7 +8,6 @@
 #include "captures/journey.h"
 #include "tests/stage.h"
 
-
 static struct stage *s;
 
 static void set_up(void)

@@ -9,7 +9,6 @@
 #include "tests/stage.h"
 #include "tests/valgrind.h"
 
-
 static struct stage *s;
 
 static void set_up(void)

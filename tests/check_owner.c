@@ -10,7 +10,6 @@
 #include "wire/natpmp.h"
 #include "wire/stun.h"
 
-
 static struct stage *s;
 
 static void set_up(void)

@@ -20,6 +20,9 @@ SOURCE = Path(__file__).resolve().parent.parent
 IS_ROOT = os.geteuid() == 0
 USERS = ("root", "nobody") if IS_ROOT else (pwd.getpwuid(os.geteuid()).pw_name,)
 
+# Of scenarios that ought to hold for the model, each of its own kind; `cells` is one table.
+FOLDERS = ("seed", "time", "rfc4787", "field")
+
 # The plainest lab: two homes, a direct path, a fraction of a second.
 DIRECT = """\
 natrig: 1

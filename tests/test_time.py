@@ -33,14 +33,13 @@ from typing import Any
 import pytest
 
 import soak
-from helpers import DIRECT, USERS, Natrig
+from helpers import DIRECT, FOLDERS, USERS, Natrig
 from packets import Packet, read_packets
 
 # One user is enough here: that both can run labs is tested elsewhere.
 pytestmark = pytest.mark.parametrize("natrig", USERS[-1:], indirect=True)
 
 SLOW = os.environ.get("NATRIG_SLOW") == "1"
-FOLDERS = ("seed", "time", "rfc4787", "field")
 # A few seconds of lab time each; the last has a port-mapping daemon.
 QUICK = ("02-hard-c-no-mapping-twin", "07-relay-carries", "12-oracle-2-data", "16-oracle-6-disco")
 REAL_MAX_S = 320  # of lab time, to be waited for

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "netns/clock.h"
 
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <check.h>
+
+#define SHARED_US 400000
 
 static uint64_t wall_ns(void)
 {
@@ -89,6 +95,43 @@ START_TEST(a_stepped_wall_clock_is_corrected)
 }
 END_TEST
 
+static void share_this_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
+}
+
+/*
+ * Who shares a CPU is put aside for milliseconds at any moment, and half of
+ * the time between the two clocks' readings.
+ */
+START_TEST(being_put_aside_is_no_step)
+{
+	struct clock clock, now;
+	unsigned wrong = 0;
+	pid_t other;
+
+	clock_start(&clock);
+	share_this_cpu();
+	other = fork();
+	while (!other)
+		;
+	ck_assert_int_gt(other, 0);
+	do {
+		wrong += clock_offset_ns(&clock) != 0;
+		/* A start that is off looks like a step from then on. */
+		clock_start(&now);
+		wrong += clock_offset_ns(&now) != 0;
+	} while (clock_now_us(&clock) < SHARED_US);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	ck_assert_uint_eq(wrong, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("clock");
@@ -101,6 +144,7 @@ int main(void)
 	tcase_add_test(all, kernel_stamps_become_lab_time);
 	tcase_add_test(all, recorded_time_goes_both_ways);
 	tcase_add_test(all, a_stepped_wall_clock_is_corrected);
+	tcase_add_test(all, being_put_aside_is_no_step);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,7 +25,8 @@ static const char help[] =
 	"      --junit FILE a JUnit report into FILE, besides\n"
 	"      --keep DIR   keep the recordings, DIR/SCENARIO.pcapng, and real\n"
 	"                   clients' logs and state, DIR/SCENARIO.files/, in\n"
-	"                   place of an earlier run's\n"
+	"                   place of an earlier run's; where a FILE is named\n"
+	"                   again, SCENARIO-2 and so on\n"
 	"      --real-time  wait timers out instead of skipping idle time\n"
 	"      --skip-time  refuse where idle time cannot be skipped\n"
 	"      --client K   run every host's client as K: model, or a real one,\n"
@@ -198,24 +200,44 @@ static void base_name(const char *path, char *name, size_t size)
 		*dot = '\0';
 }
 
-/* Two scenarios of one name get their whole paths, with dashes. */
-static void name_recording(const struct scenario_list *list, unsigned i,
+static bool is_taken(const struct pool_job *jobs, unsigned count,
+		     const char *recording)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (!strcmp(jobs[i].recording, recording))
+			return true;
+	return false;
+}
+
+/*
+ * DIR/SCENARIO.pcapng into PATH. Two scenarios of one name get their whole
+ * paths, with dashes; one that is run more than once is numbered from 2 on.
+ * Returns whether it fits.
+ */
+static bool name_recording(const struct scenario_list *list,
+			   const struct pool_job *jobs, unsigned i,
 			   const char *keep, char *path, size_t size)
 {
-	char name[256], other[256];
+	const char *file = list->list[i]->file;
+	char name[PATH_MAX], other[PATH_MAX];
+	int length;
 
-	base_name(list->list[i]->file, name, sizeof(name));
+	base_name(file, name, sizeof(name));
 	for (unsigned k = 0; k < list->count; k++) {
 		base_name(list->list[k]->file, other, sizeof(other));
-		if (k == i || strcmp(name, other))
+		if (strcmp(name, other) || !strcmp(file, list->list[k]->file))
 			continue;
-		snprintf(name, sizeof(name), "%s", list->list[i]->file);
+		snprintf(name, sizeof(name), "%s", file);
 		for (char *c = name; *c; c++)
 			if (*c == '/')
 				*c = '-';
 		break;
 	}
-	snprintf(path, size, "%s/%s.pcapng", keep, name);
+	length = snprintf(path, size, "%s/%s.pcapng", keep, name);
+	for (unsigned n = 2; (size_t)length < size && is_taken(jobs, i, path);
+	     n++)
+		length = snprintf(path, size, "%s/%s-%u.pcapng", keep, name, n);
+	return (size_t)length < size;
 }
 
 /* NAME.pcapng is the recording, NAME.files the real clients' folder. */
@@ -266,6 +288,22 @@ static void check_job(const struct options *o, struct pool_job *jobs,
 		check_client(s, jobs, index);
 }
 
+/* Where what is to be kept of a job goes. */
+static void keep_job(const struct scenario_list *list, const char *keep,
+		     struct pool_job *jobs, unsigned i)
+{
+	struct pool_job *job = &jobs[i];
+
+	if (!name_recording(list, jobs, i, keep, job->recording,
+			    sizeof(job->recording)))
+		snprintf(job->why_not, sizeof(job->why_not),
+			 "the path of its recording would be longer than %zu "
+			 "bytes: take a shorter folder with --keep",
+			 sizeof(job->recording) - 1);
+	else if (scenario_real_client(job->scenario))
+		name_folder(job->recording, job->folder, sizeof(job->folder));
+}
+
 static struct pool_job *make_jobs(const struct scenario_list *list,
 				  const struct options *o)
 {
@@ -281,13 +319,8 @@ static struct pool_job *make_jobs(const struct scenario_list *list,
 			snprintf(jobs[i].why_not, sizeof(jobs[i].why_not),
 				 "%s", err.text);
 		check_job(o, jobs, i);
-		if (!o->keep)
-			continue;
-		name_recording(list, i, o->keep, jobs[i].recording,
-			       sizeof(jobs[i].recording));
-		if (scenario_real_client(list->list[i]))
-			name_folder(jobs[i].recording, jobs[i].folder,
-				    sizeof(jobs[i].folder));
+		if (o->keep)
+			keep_job(list, o->keep, jobs, i);
 	}
 	return jobs;
 }

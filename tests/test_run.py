@@ -170,6 +170,28 @@ def test_keep_leaves_recordings_and_nothing_else(lab: Natrig) -> None:
         assert mode.st_size > 1000
 
 
+def test_keep_numbers_the_runs_of_one_scenario(lab: Natrig) -> None:
+    """A file named twice is run twice, and each run has a recording."""
+    path = lab.write(DIRECT, "direct.yaml")
+    ran = lab.run("run", "-j", "2", "--keep", "kept", path, path)
+    assert ran.returncode == 0, ran.stdout
+    recordings = {recording.name for recording in (lab.work / "kept").iterdir()}
+    assert recordings == {"direct.pcapng", "direct-2.pcapng"}
+    for recording in recordings:
+        assert lab.run("verify", path, f"kept/{recording}").returncode == 0
+
+
+def test_keep_in_a_folder_with_too_long_a_name(lab: Natrig) -> None:
+    """A recording that cannot be named is not made under another name."""
+    path = lab.write(DIRECT, "direct.yaml")
+    folder = "/".join(["x" * 200] * 3)
+    (lab.work / folder).mkdir(parents=True)
+    ran = lab.run("run", "--keep", folder, path)
+    assert ran.returncode == 3
+    assert "shorter folder" in ran.stdout
+    assert not any((lab.work / folder).iterdir())
+
+
 def test_without_keep_nothing_is_left(lab: Natrig) -> None:
     """A run leaves no file behind that was not asked for."""
     path = lab.write(DIRECT)

@@ -32,7 +32,7 @@ enum client_when { CLIENT_AT_START, CLIENT_ON_FIRST_SEND, CLIENT_NEVER };
 struct client_policy {
 	enum client_when portmap; /* when a mapping is asked for */
 	enum client_when publish; /* own endpoints to the control server */
-	enum client_when learn;	  /* peers' endpoints from it: at start, never */
+	enum client_when learn;	  /* peers' ones from it: at start, never */
 	bool call_me_maybe;	  /* sends and heeds them */
 	bool relay;		  /* connects to relays at all */
 };

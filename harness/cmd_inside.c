@@ -184,7 +184,8 @@ static int find_host(const char *verb, const struct scenario *s,
 	const char *near;
 
 	for (unsigned i = 0; i < s->host_count; i++)
-		if (!name || !strcmp(s->plan.nodes[s->hosts[i].node].name, name))
+		if (!name ||
+		    !strcmp(s->plan.nodes[s->hosts[i].node].name, name))
 			return (int)s->hosts[i].node;
 	cast = scenario_cast(s);
 	near = cast ? cast_nearest(cast, name) : NULL;

@@ -62,8 +62,8 @@ struct actor {
 		struct stun_server_config stun;
 		struct real *real; /* ACTOR_REAL, ACTOR_REAL_SERVER */
 	};
-	/* A client: bound and never read, so that the kernel holds its ports
-	 * and answers nothing with port-unreachable. A STUN server: its ports. */
+	/* A client's: bound and never read, so that the kernel holds them and
+	 * answers nothing with port-unreachable. A STUN server's: its ports. */
 	struct watch udp[ACTOR_MAX_UDP];
 	unsigned udp_count;
 	struct watch listener; /* relay, control */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Questions of UDP that take more than a socket: RFC 4787 REQ-3, 7, 10 to 14. */
+/* What of UDP takes more than a socket: RFC 4787 REQ-3, 7, 10 to 14. */
 #include "harness/exam_private.h"
 
 #include <stdio.h>

@@ -26,13 +26,13 @@ int raw_socket(struct err *err);
 
 /*
  * One UDP datagram through SOCKET_FD (of raw_socket), with the source, TTL and
- * identification given. 0 or a
- * negative errno; a network that is down or refuses (ENETDOWN, ENETUNREACH,
- * EPERM ...) is such an error, and is the caller's to judge.
+ * identification given. 0 or a negative errno; a network that is down or
+ * refuses (ENETDOWN, ENETUNREACH, EPERM ...) is such an error, and is the
+ * caller's to judge.
  */
 int raw_send_udp(struct raw *r, int socket_fd, struct endpoint src,
-		 struct endpoint dst, uint8_t ttl, uint16_t ip_id, const void *payload,
-		 size_t payload_bytes, struct err *err);
+		 struct endpoint dst, uint8_t ttl, uint16_t ip_id,
+		 const void *payload, size_t payload_bytes, struct err *err);
 
 /* A TCP segment without options, its window all that can be told without. */
 struct raw_tcp {

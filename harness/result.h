@@ -3,8 +3,8 @@
  * result: what came of a scenario as one JSON object. It crosses from the
  * sandbox to the program that prints, and every report is made from it:
  *
- * {"file","title","source","client","verdict":"holds|falls-short|could-not-run","interrupted",
- *  "error","steps":[{"verb","text","line","expect","got","holds","done","path",
+ * {"file","title","source","client",
+ *  "verdict":"holds|falls-short|could-not-run","interrupted","error","steps":[{"verb","text","line","expect","got","holds","done","path",
  *  "first_reply_ms","lab_ms","started_s","ended_s","why","frames":[...]}],
  *  "order":[{"statement","line","column","holds","why","frames":[...]}],
  *  "lab":{"up_ms","recorder_up_ms","down_ms","wall_ms","lab_s","skipped",

@@ -12,7 +12,7 @@ enum verdict { VERDICT_HOLDS, VERDICT_FALLS_SHORT, VERDICT_COULD_NOT_RUN };
 
 struct run_options {
 	int recording_fd; /* where the recording goes: open, read and write */
-	int interrupt_fd; /* readable: stop and give the verdict so far; or -1 */
+	int interrupt_fd; /* readable: stop, give the verdict so far; or -1 */
 	bool real_time;	  /* do not skip; with real clients it never is */
 	const char *folder; /* keep real clients' files there; NULL: do not */
 	/* Called now and then while it waits, with what it is doing. */
@@ -24,7 +24,7 @@ struct run_result {
 	enum verdict verdict;
 	bool interrupted;
 	struct err err; /* why it could not run, or broke off; text "" if not */
-	bool client_failed; /* that is what it broke off for: no machine's fault */
+	bool client_failed; /* that is why it broke off: no machine's fault */
 	struct step_outcome *outcomes;	/* one a step */
 	struct order_result *orders;	/* one a statement */
 	bool orders_checked;

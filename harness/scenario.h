@@ -28,7 +28,7 @@ struct scenario_host {
 	char version[256]; /* "" unless a real client's was asked for */
 	uint16_t port;	   /* tunnel port; 41641 unless said otherwise */
 	struct client_policy policy;
-	/* A real client's: of each option (in its manifest's order) the value. */
+	/* A real client's: each option's value, in its manifest's order. */
 	uint8_t options[CLIENTS_MAX_OPTIONS];
 	bool has_options; /* some were said */
 	struct scenario_place at;

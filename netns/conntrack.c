@@ -184,7 +184,7 @@ static void put_entry(struct nlmsghdr *nlh, const struct entry *e)
 		mnl_attr_put_u16(nlh, CTA_ZONE, e->zone_be);
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 static uint64_t packets_of(const struct nlattr *counters)
 {
@@ -370,7 +370,7 @@ static int read_all(struct conntrack *ct, struct err *err)
 	return 0;
 }
 
-/* --- ageing ---------------------------------------------------------------- */
+/* --- ageing --------------------------------------------------------------- */
 
 static void put_delete(struct conntrack *ct, const struct entry *e)
 {

@@ -4,6 +4,8 @@
  */
 #include "netns/engine_own.h"
 
+#include "wire/bytes.h"
+
 /* splitmix64: small, and good enough to choose ports with. */
 uint64_t engine_random(struct engine *e)
 {
@@ -30,7 +32,7 @@ bool engine_too_big(const struct engine *e, const struct datagram *d,
 	enum { DONT_FRAGMENT = 0x4000 };
 
 	return e->mtu_bytes[to] && d->size_bytes > e->mtu_bytes[to] &&
-	       engine_get16(d->data + 6) & DONT_FRAGMENT;
+	       bytes_get16(d->data + 6) & DONT_FRAGMENT;
 }
 
 void engine_set_mtu(struct engine *e, enum engine_side side, size_t bytes)

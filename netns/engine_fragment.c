@@ -7,6 +7,8 @@
  */
 #include "netns/engine_own.h"
 
+#include "wire/bytes.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,8 +202,8 @@ void engine_fragment_first(struct engine *e, const struct datagram *d,
 	f->to = to;
 	if (verdict == ENGINE_FORWARDED)
 		let_pass(e, f);
-	f->new_src = engine_get32(e->out + 12);
-	f->new_dst = engine_get32(e->out + 16);
+	f->new_src = bytes_get32(e->out + 12);
+	f->new_dst = bytes_get32(e->out + 16);
 	/* Those for the router itself are lost: nobody waits for them here. */
 	for (w = f->first; w; w = w->next) {
 		if (engine_parse(w->data, w->size_bytes, &later))
@@ -218,7 +220,7 @@ void engine_fragment_cut(struct engine *e, enum engine_side to,
 	enum { MORE = 0x2000 };
 	size_t header_bytes = (e->out[0] & 15) * 4u;
 	size_t step = (e->mtu_bytes[to] - header_bytes) & ~(size_t)7;
-	uint16_t was = engine_get16(e->out + 6);
+	uint16_t was = bytes_get16(e->out + 6);
 
 	memcpy(e->piece, e->out, header_bytes);
 	for (size_t at = header_bytes; at < size_bytes; at += step) {
@@ -227,12 +229,12 @@ void engine_fragment_cut(struct engine *e, enum engine_side to,
 		uint16_t more = left > step ? MORE : 0;
 
 		memcpy(e->piece + header_bytes, e->out + at, bytes);
-		engine_put16(e->piece + 2, (uint16_t)(header_bytes + bytes));
-		engine_put16(e->piece + 6,
+		bytes_put16(e->piece + 2, (uint16_t)(header_bytes + bytes));
+		bytes_put16(e->piece + 6,
 			     (uint16_t)((was + (at - header_bytes) / 8) |
 					more));
-		engine_put16(e->piece + 10, 0);
-		engine_put16(e->piece + 10,
+		bytes_put16(e->piece + 10, 0);
+		bytes_put16(e->piece + 10,
 			     (uint16_t)~engine_sum(0, e->piece, header_bytes));
 		e->stats.emitted++;
 		e->emit(e->emit_arg, to, e->piece, header_bytes + bytes);

@@ -6,6 +6,8 @@
  */
 #include "netns/engine_own.h"
 
+#include "wire/bytes.h"
+
 #include <string.h>
 
 /* RFC 1812 4.3.2.3: as much of the packet as fits into 576 bytes. */
@@ -29,9 +31,9 @@ static enum engine_verdict send_error(struct engine *e,
 	memset(icmp, 0, ICMP_BYTES);
 	icmp[0] = type;
 	icmp[1] = code;
-	engine_put16(icmp + 6, mtu);
+	bytes_put16(icmp + 6, mtu);
 	memcpy(e->out + QUOTE_AT, d->data, quote_bytes);
-	engine_put16(icmp + 2,
+	bytes_put16(icmp + 2,
 		     (uint16_t)~engine_sum(0, icmp, ICMP_BYTES + quote_bytes));
 	engine_send(e, d->from, QUOTE_AT + quote_bytes);
 	return ENGINE_REJECTED;
@@ -78,15 +80,15 @@ static bool read_quote(uint8_t *ip, size_t size_bytes, struct quote *q)
 	if (q->ip[0] >> 4 != 4 || header_bytes < IPV4_BYTES ||
 	    q->size_bytes < header_bytes + 8 ||
 	    engine_sum(0, q->ip, header_bytes) != 0xffff ||
-	    engine_get16(q->ip + 6) & 0x1fff)
+	    bytes_get16(q->ip + 6) & 0x1fff)
 		return false;
 	q->proto = q->ip[9];
-	q->src.ip = engine_get32(q->ip + 12);
-	q->dst.ip = engine_get32(q->ip + 16);
+	q->src.ip = bytes_get32(q->ip + 12);
+	q->dst.ip = bytes_get32(q->ip + 16);
 	transport = q->ip + header_bytes;
 	if (q->proto == PROTO_UDP || q->proto == PROTO_TCP) {
-		q->src.port = engine_get16(transport);
-		q->dst.port = engine_get16(transport + 2);
+		q->src.port = bytes_get16(transport);
+		q->dst.port = bytes_get16(transport + 2);
 		return true;
 	}
 	return q->proto == PROTO_ICMP &&
@@ -101,8 +103,8 @@ static void finish(struct engine *e, const struct datagram *d,
 	size_t icmp_bytes = d->size_bytes - d->header_bytes;
 
 	engine_rewrite(e->out, d->size_bytes, end, (struct endpoint){ip, 0});
-	engine_put16(icmp + 2, 0);
-	engine_put16(icmp + 2, (uint16_t)~engine_sum(0, icmp, icmp_bytes));
+	bytes_put16(icmp + 2, 0);
+	bytes_put16(icmp + 2, (uint16_t)~engine_sum(0, icmp, icmp_bytes));
 }
 
 /* The error that e->out holds, about a packet that left by a mapping. */

@@ -248,10 +248,6 @@ void engine_rewrite(uint8_t *ip, size_t size_bytes, enum engine_end end,
  */
 bool engine_icmp_id(const uint8_t *icmp, uint16_t *src, uint16_t *dst);
 
-uint16_t engine_get16(const uint8_t *at);
-uint32_t engine_get32(const uint8_t *at);
-void engine_put16(uint8_t *at, uint16_t v);
-void engine_put32(uint8_t *at, uint32_t v);
 /* Writes a header without options into OUT; the rest must be there. */
 void engine_put_ip(uint8_t *out, uint8_t proto, uint32_t src, uint32_t dst,
 		   size_t size_bytes);

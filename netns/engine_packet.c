@@ -6,6 +6,8 @@
  */
 #include "netns/engine_own.h"
 
+#include "wire/bytes.h"
+
 #include <string.h>
 
 enum {
@@ -16,28 +18,6 @@ enum {
 	FLAG_RST = 4,
 	FLAGS_THAT_MATTER = 0x17 /* FIN, SYN, RST, ACK */
 };
-
-uint16_t engine_get16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-uint32_t engine_get32(const uint8_t *at)
-{
-	return (uint32_t)engine_get16(at) << 16 | engine_get16(at + 2);
-}
-
-void engine_put16(uint8_t *at, uint16_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-void engine_put32(uint8_t *at, uint32_t v)
-{
-	engine_put16(at, (uint16_t)(v >> 16));
-	engine_put16(at + 2, (uint16_t)v);
-}
 
 static uint32_t fold(uint32_t sum)
 {
@@ -52,7 +32,7 @@ uint32_t engine_sum(uint32_t sum, const uint8_t *data, size_t size_bytes)
 
 	/* 64 KiB of words and a start below 2^17 stay below 2^32. */
 	for (i = 0; i + 1 < size_bytes; i += 2)
-		sum += engine_get16(data + i);
+		sum += bytes_get16(data + i);
 	if (size_bytes & 1)
 		sum += (uint32_t)data[i] << 8;
 	return fold(sum);
@@ -61,9 +41,9 @@ uint32_t engine_sum(uint32_t sum, const uint8_t *data, size_t size_bytes)
 /* RFC 1624, equation 3, with all the words that change in one sum. */
 static void adjust(uint8_t *checksum, uint32_t change)
 {
-	uint32_t sum = (uint16_t)~engine_get16(checksum) + change;
+	uint32_t sum = (uint16_t)~bytes_get16(checksum) + change;
 
-	engine_put16(checksum, (uint16_t)~fold(sum));
+	bytes_put16(checksum, (uint16_t)~fold(sum));
 }
 
 static uint32_t change16(uint16_t was, uint16_t is)
@@ -83,13 +63,13 @@ static bool parse_udp(const uint8_t *udp, size_t left_bytes, struct datagram *d)
 
 	if (left_bytes < UDP_BYTES)
 		return false;
-	length = engine_get16(udp + 4);
+	length = bytes_get16(udp + 4);
 	/* A first fragment's length reaches beyond it, a whole one's not. */
 	if (length < UDP_BYTES || (length > left_bytes) != d->more)
 		return false;
 	d->kind = DATAGRAM_FLOW;
-	d->src.port = engine_get16(udp);
-	d->dst.port = engine_get16(udp + 2);
+	d->src.port = bytes_get16(udp);
+	d->dst.port = bytes_get16(udp + 2);
 	return d->src.port && d->dst.port;
 }
 
@@ -108,8 +88,8 @@ static bool parse_tcp(const uint8_t *tcp, size_t left_bytes, struct datagram *d)
 		return false;
 	d->kind = DATAGRAM_FLOW;
 	d->tcp_flags = flags;
-	d->src.port = engine_get16(tcp);
-	d->dst.port = engine_get16(tcp + 2);
+	d->src.port = bytes_get16(tcp);
+	d->dst.port = bytes_get16(tcp + 2);
 	return d->src.port && d->dst.port;
 }
 
@@ -141,9 +121,9 @@ bool engine_icmp_id(const uint8_t *icmp, uint16_t *src, uint16_t *dst)
 	enum datagram_kind kind = icmp_kind(icmp[0]);
 
 	if (kind == DATAGRAM_QUERY)
-		*src = engine_get16(icmp + 4);
+		*src = bytes_get16(icmp + 4);
 	else if (kind == DATAGRAM_REPLY)
-		*dst = engine_get16(icmp + 4);
+		*dst = bytes_get16(icmp + 4);
 	return kind == DATAGRAM_QUERY || kind == DATAGRAM_REPLY;
 }
 
@@ -194,48 +174,48 @@ bool engine_parse(const uint8_t *data, size_t size_bytes, struct datagram *d)
 	if (size_bytes < IPV4_BYTES || data[0] >> 4 != 4)
 		return false;
 	d->header_bytes = (data[0] & 15) * 4u;
-	d->size_bytes = engine_get16(data + 2);
+	d->size_bytes = bytes_get16(data + 2);
 	if (d->header_bytes < IPV4_BYTES || d->size_bytes < d->header_bytes ||
 	    d->size_bytes > size_bytes ||
 	    engine_sum(0, data, d->header_bytes) != 0xffff)
 		return false;
-	d->id = engine_get16(data + 4);
-	fragment = engine_get16(data + 6);
+	d->id = bytes_get16(data + 4);
+	fragment = bytes_get16(data + 6);
 	d->more = fragment & FRAGMENT_MORE;
 	d->offset_bytes = (size_t)(fragment & FRAGMENT_OFFSET) * 8;
 	d->ttl = data[8];
 	d->proto = data[9];
-	d->src.ip = engine_get32(data + 12);
-	d->dst.ip = engine_get32(data + 16);
+	d->src.ip = bytes_get32(data + 12);
+	d->dst.ip = bytes_get32(data + 16);
 	return parse_transport(d);
 }
 
 void engine_begin(struct engine *e, const struct datagram *d)
 {
-	uint16_t was = engine_get16(d->data + 8);
+	uint16_t was = bytes_get16(d->data + 8);
 
 	memcpy(e->out, d->data, d->size_bytes);
 	e->out[8]--;
-	adjust(e->out + 10, change16(was, engine_get16(e->out + 8)));
+	adjust(e->out + 10, change16(was, bytes_get16(e->out + 8)));
 }
 
 static void rewrite_udp(uint8_t *udp, size_t port_at, uint16_t port,
 			uint32_t change)
 {
-	change += change16(engine_get16(udp + port_at), port);
-	engine_put16(udp + port_at, port);
-	if (!engine_get16(udp + 6))
+	change += change16(bytes_get16(udp + port_at), port);
+	bytes_put16(udp + port_at, port);
+	if (!bytes_get16(udp + 6))
 		return; /* was sent without a checksum: stays so */
 	adjust(udp + 6, change);
-	if (!engine_get16(udp + 6))
-		engine_put16(udp + 6, 0xffff);
+	if (!bytes_get16(udp + 6))
+		bytes_put16(udp + 6, 0xffff);
 }
 
 static void rewrite_tcp(uint8_t *tcp, size_t left_bytes, size_t port_at,
 			uint16_t port, uint32_t change)
 {
-	change += change16(engine_get16(tcp + port_at), port);
-	engine_put16(tcp + port_at, port);
+	change += change16(bytes_get16(tcp + port_at), port);
+	bytes_put16(tcp + port_at, port);
 	if (left_bytes >= 18) /* a quoted one may end before its checksum */
 		adjust(tcp + 16, change);
 }
@@ -243,9 +223,9 @@ static void rewrite_tcp(uint8_t *tcp, size_t left_bytes, size_t port_at,
 /* Its checksum does not cover addresses. */
 static void rewrite_query(uint8_t *icmp, uint16_t id)
 {
-	uint32_t change = change16(engine_get16(icmp + 4), id);
+	uint32_t change = change16(bytes_get16(icmp + 4), id);
 
-	engine_put16(icmp + 4, id);
+	bytes_put16(icmp + 4, id);
 	adjust(icmp + 2, change);
 }
 
@@ -256,12 +236,12 @@ void engine_rewrite(uint8_t *ip, size_t size_bytes, enum engine_end end,
 	uint8_t *address = ip + (end == ENGINE_SRC ? 12 : 16);
 	uint8_t *transport = ip + header_bytes;
 	size_t port_at = end == ENGINE_SRC ? 0 : 2;
-	uint32_t change = change32(engine_get32(address), to.ip);
+	uint32_t change = change32(bytes_get32(address), to.ip);
 	uint16_t id;
 
-	engine_put32(address, to.ip);
+	bytes_put32(address, to.ip);
 	adjust(ip + 10, change);
-	if (engine_get16(ip + 6) & FRAGMENT_OFFSET)
+	if (bytes_get16(ip + 6) & FRAGMENT_OFFSET)
 		return;
 	switch (ip[9]) {
 	case PROTO_UDP:
@@ -283,11 +263,11 @@ void engine_put_ip(uint8_t *out, uint8_t proto, uint32_t src, uint32_t dst,
 {
 	memset(out, 0, IPV4_BYTES);
 	out[0] = 0x45;
-	engine_put16(out + 2, (uint16_t)size_bytes);
+	bytes_put16(out + 2, (uint16_t)size_bytes);
 	out[6] = 0x40; /* may not be fragmented, so needs no id (RFC 6864) */
 	out[8] = 64;
 	out[9] = proto;
-	engine_put32(out + 12, src);
-	engine_put32(out + 16, dst);
-	engine_put16(out + 10, (uint16_t)~engine_sum(0, out, IPV4_BYTES));
+	bytes_put32(out + 12, src);
+	bytes_put32(out + 16, dst);
+	bytes_put16(out + 10, (uint16_t)~engine_sum(0, out, IPV4_BYTES));
 }

@@ -7,6 +7,8 @@
  */
 #include "netns/engine_own.h"
 
+#include "wire/bytes.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,19 +86,19 @@ static enum engine_verdict send_rst(struct engine *e, const struct datagram *d)
 
 	engine_put_ip(e->out, PROTO_TCP, d->dst.ip, d->src.ip, RST_BYTES);
 	memset(out, 0, TCP_BYTES);
-	engine_put16(out, d->dst.port);
-	engine_put16(out + 2, d->src.port);
+	bytes_put16(out, d->dst.port);
+	bytes_put16(out + 2, d->src.port);
 	out[12] = (TCP_BYTES / 4) << 4;
 	if (d->tcp_flags & FLAG_ACK) {
 		memcpy(out + 4, tcp + 8, 4);
 		out[13] = FLAG_RST;
 	} else {
 		len += !!(d->tcp_flags & FLAG_FIN);
-		engine_put32(out + 8, engine_get32(tcp + 4) + len);
+		bytes_put32(out + 8, bytes_get32(tcp + 4) + len);
 		out[13] = FLAG_RST | FLAG_ACK;
 	}
 	sum = engine_sum(sum, e->out + 12, 8);
-	engine_put16(out + 16, (uint16_t)~engine_sum(sum, out, TCP_BYTES));
+	bytes_put16(out + 16, (uint16_t)~engine_sum(sum, out, TCP_BYTES));
 	engine_send(e, d->from, RST_BYTES);
 	return ENGINE_REJECTED;
 }

@@ -27,7 +27,7 @@ struct building {
 	struct netlink *sockets; /* by node: rtnetlink in its namespace */
 };
 
-/* --- links ----------------------------------------------------------------- */
+/* --- links ---------------------------------------------------------------- */
 
 static struct ifinfomsg *put_link(struct nlmsghdr *nlh, unsigned ifindex)
 {
@@ -201,7 +201,7 @@ static int make_links(struct lab *lab, struct err *err)
 	return code ? code : send_links(lab, true, err);
 }
 
-/* --- addresses and routes -------------------------------------------------- */
+/* --- addresses and routes ------------------------------------------------- */
 
 void lab_put_address(struct netlink_batch *batch, const char *what, bool add,
 		     unsigned ifindex, uint32_t ip, unsigned bits)

@@ -234,7 +234,7 @@ int lab_reboot(struct lab *lab, struct lab_node *router, struct err *err)
 	return code;
 }
 
-/* --- a new address --------------------------------------------------------- */
+/* --- a new address -------------------------------------------------------- */
 
 /* One, or as many as its pool has. */
 static int take_addresses(struct lab *lab, struct lab_node *router,
@@ -306,7 +306,7 @@ int lab_renumber(struct lab *lab, struct lab_node *router, struct err *err)
 	return code ? code : lab_blocks_load(lab, err);
 }
 
-/* --- a new behaviour ------------------------------------------------------- */
+/* --- a new behaviour ------------------------------------------------------ */
 
 /* Between netfilter and an engine no flow can be handed over. */
 static int set_engine(struct lab *lab, struct lab_node *router, bool changes,
@@ -391,7 +391,7 @@ int lab_set(struct lab *lab, struct lab_node *router, const struct nat *nat,
 	return code || !turns ? code : lab_blocks_load(lab, err);
 }
 
-/* --- routers that do not translate ----------------------------------------- */
+/* --- routers that do not translate ---------------------------------------- */
 
 static int tell_one(struct lab *lab, const struct lab_node *node,
 		    const struct lab_node *router, uint32_t via_ip, bool add,
@@ -448,7 +448,7 @@ int lab_announce(struct lab *lab, bool add, struct err *err)
 	return code;
 }
 
-/* --- daemons --------------------------------------------------------------- */
+/* --- daemons -------------------------------------------------------------- */
 
 int lab_ready(struct lab *lab, bool *ready, struct err *err)
 {

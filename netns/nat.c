@@ -99,7 +99,7 @@ struct nat nat_filled(const struct nat *nat, enum nat_by by)
 	return full;
 }
 
-/* --- who can ---------------------------------------------------------------- */
+/* --- who can -------------------------------------------------------------- */
 
 struct limit {
 	bool (*hits)(const struct nat *nat);

@@ -129,10 +129,10 @@ struct nat_place {
  * The ruleset as nft reads it, into TEXT. Returns its length, or -EMSGSIZE,
  * or -ENOTSUP where that takes an engine and place->engine is not set. It
  * begins by (re)creating the table `router`, so it can be loaded over an old
- * one; dynamic state (maps) is then gone, conntrack not. The table `portmap` is only made where it is missing: what the
- * daemon put there outlives a load.
+ * one; dynamic state (maps) is then gone, conntrack not. The table `portmap` is
+ * only made where it is missing: what the daemon put there outlives a load.
  */
-int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text,
-		size_t text_bytes, struct err *err);
+int nat_ruleset(const struct nat *nat, const struct nat_place *place,
+		char *text, size_t text_bytes, struct err *err);
 
 #endif

@@ -347,8 +347,8 @@ static int length_of(const struct rules *r, struct err *err)
 	return (int)r->used;
 }
 
-int nat_ruleset(const struct nat *nat, const struct nat_place *place, char *text,
-		size_t text_bytes, struct err *err)
+int nat_ruleset(const struct nat *nat, const struct nat_place *place,
+		char *text, size_t text_bytes, struct err *err)
 {
 	struct rules r = {nat, place, text, text_bytes, 0};
 	int code = nat_supported(nat, err);

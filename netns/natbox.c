@@ -62,7 +62,7 @@ struct natbox {
 	struct outbox *outbox;
 };
 
-/* --- the engine's words ----------------------------------------------------- */
+/* --- the engine's words --------------------------------------------------- */
 
 static enum engine_dependence mapping_of(const struct nat *nat)
 {
@@ -135,7 +135,7 @@ static struct engine_config config_of(const struct natbox_plan *plan)
 	return config;
 }
 
-/* --- packets ---------------------------------------------------------------- */
+/* --- packets -------------------------------------------------------------- */
 
 static bool is_blocked(const struct natbox *b, bool inward,
 		       const uint8_t *packet, size_t size_bytes)
@@ -233,7 +233,7 @@ static void take(struct natbox *b, uint64_t now_us, enum engine_side from,
 		to_host(b, from, packet, size_bytes);
 }
 
-/* --- hearing ---------------------------------------------------------------- */
+/* --- hearing -------------------------------------------------------------- */
 
 static void make_batch(struct batch *batch)
 {
@@ -509,7 +509,7 @@ int natbox_set_blocks(struct natbox *b, const struct natbox_block *blocks,
 	return 0;
 }
 
-/* --- grants ----------------------------------------------------------------- */
+/* --- grants --------------------------------------------------------------- */
 
 static bool has_grant(const struct natbox_grant *grants, unsigned count,
 		      const struct natbox_grant *wanted)

@@ -2,6 +2,7 @@
 /* What a box looks at in a packet before the engine does: pure functions. */
 #include "netns/natbox_own.h"
 
+#include "wire/bytes.h"
 #include "wire/packet.h"
 
 #include <netinet/in.h>
@@ -18,19 +19,9 @@ enum {
 	TCP_CHECKSUM = 16,
 };
 
-static uint16_t get16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return (uint32_t)get16(at) << 16 | get16(at + 2);
-}
-
 uint32_t natbox_dst(const uint8_t *packet)
 {
-	return get32(packet + IPV4_DST);
+	return bytes_get32(packet + IPV4_DST);
 }
 
 int natbox_proto(const uint8_t *packet)
@@ -54,10 +45,10 @@ void natbox_finish_checksum(uint8_t *packet, size_t size_bytes)
 	size_t ip_bytes = header_bytes(packet, size_bytes), at, left;
 	uint16_t sum;
 
-	if (!ip_bytes || get16(packet + IPV4_TOTAL) > size_bytes ||
-	    get16(packet + IPV4_TOTAL) < ip_bytes)
+	if (!ip_bytes || bytes_get16(packet + IPV4_TOTAL) > size_bytes ||
+	    bytes_get16(packet + IPV4_TOTAL) < ip_bytes)
 		return;
-	left = get16(packet + IPV4_TOTAL) - ip_bytes;
+	left = bytes_get16(packet + IPV4_TOTAL) - ip_bytes;
 	if (packet[IPV4_PROTO] == IPPROTO_UDP)
 		at = UDP_CHECKSUM;
 	else if (packet[IPV4_PROTO] == IPPROTO_TCP)
@@ -83,7 +74,7 @@ bool natbox_block_hits(const struct natbox_block *block,
 	if (!ip_bytes)
 		return false;
 	proto = natbox_proto(packet);
-	if (get32(packet + IPV4_SRC) != block->src ||
+	if (bytes_get32(packet + IPV4_SRC) != block->src ||
 	    natbox_dst(packet) != block->dst ||
 	    (block->proto && proto != block->proto))
 		return false;
@@ -92,6 +83,6 @@ bool natbox_block_hits(const struct natbox_block *block,
 	/* Only a first fragment has ports. */
 	return (proto == IPPROTO_UDP || proto == IPPROTO_TCP) &&
 	       size_bytes >= ip_bytes + 4 &&
-	       !(get16(packet + IPV4_FRAGMENT) & 0x1fff) &&
-	       get16(packet + ip_bytes + 2) == block->port;
+	       !(bytes_get16(packet + IPV4_FRAGMENT) & 0x1fff) &&
+	       bytes_get16(packet + ip_bytes + 2) == block->port;
 }

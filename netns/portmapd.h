@@ -44,7 +44,7 @@ void portmapd_free(struct portmapd *d);
 int portmapd_ready(struct portmapd *d, bool *ready, struct err *err);
 /* It waits, with empty queues: it has nothing left to answer. */
 bool portmapd_idle(const struct portmapd *d);
-/* True while the kernel holds it up, in something that cannot be interrupted. */
+/* True while the kernel holds it up, in what cannot be interrupted. */
 bool portmapd_held_up(const struct portmapd *d);
 
 /* A mapping that the daemon has granted. */

@@ -12,7 +12,8 @@
 
 struct portmapd_granted {
 	struct portmapd_lease lease;
-	uint64_t ends_us; /* UINT64_MAX: never; on the daemon's own clock, see portmapd_lease.c */
+	/* On the daemon's own clock, see portmapd_lease.c; UINT64_MAX: never. */
+	uint64_t ends_us;
 	bool found;
 };
 

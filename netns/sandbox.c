@@ -34,7 +34,7 @@ struct pipes {
 	int alive[2]; /* nothing is written; its end tells of a death */
 };
 
-/* The worker's PID for the signal handler, which cannot be given an argument. */
+/* The worker's PID for the signal handler, which takes no argument. */
 static volatile sig_atomic_t forward_to;
 
 static int refused(struct err *err, int code, const char *what)

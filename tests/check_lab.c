@@ -112,7 +112,7 @@ LAB_TEST(sysctls_are_set)
 	ck_assert_str_eq(text, "1");
 }
 
-/* --- presets, measured by packets ------------------------------------------ */
+/* --- presets, measured by packets ----------------------------------------- */
 
 struct behaviour {
 	const char *preset;
@@ -257,7 +257,7 @@ START_TEST(accepted_stray_takes_the_port)
 }
 END_TEST
 
-/* --- several hosts --------------------------------------------------------- */
+/* --- several hosts -------------------------------------------------------- */
 
 LAB_TEST(two_hosts_on_one_port_are_told_apart)
 {

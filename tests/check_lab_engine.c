@@ -16,7 +16,7 @@
 
 #define SECOND_US 1000000ULL
 
-/* --- mapping, filtering and ports, measured ---------------------------------- */
+/* --- mapping, filtering and ports, measured ------------------------------- */
 
 struct measured {
 	uint16_t s, s_other, t; /* a's outside port for each */
@@ -172,7 +172,7 @@ START_TEST(all_combinations_are_had)
 }
 END_TEST
 
-/* --- the rest of a router ---------------------------------------------------- */
+/* --- the rest of a router ------------------------------------------------- */
 
 static void plan_engine(struct world *w, const struct nat *nat)
 {

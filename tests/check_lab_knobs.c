@@ -37,7 +37,7 @@ static struct endpoint seen_by(struct world *w, int fd, unsigned server,
 	return udp_seen(fd, server_fd, at(world_ip(w, server), 3478));
 }
 
-/* --- ports ------------------------------------------------------------------- */
+/* --- ports ---------------------------------------------------------------- */
 
 LAB_TEST(preserve_only_refuses_what_is_taken)
 {
@@ -77,7 +77,7 @@ LAB_TEST(blocks_are_a_hosts_own_and_have_an_end)
 	ck_assert_uint_eq(seen_by(w, b, S, s).port, 1028);
 }
 
-/* --- pools ------------------------------------------------------------------- */
+/* --- pools ---------------------------------------------------------------- */
 
 static unsigned index_in_pool(struct world *w, uint32_t ip)
 {
@@ -236,7 +236,7 @@ LAB_TEST(blocks_know_a_pool)
 	check_let_in(a, s, seen_by(w, a, S, s), true);
 }
 
-/* --- hairpin ----------------------------------------------------------------- */
+/* --- hairpin -------------------------------------------------------------- */
 
 static void check_hairpin(enum nat_hairpin hairpin, bool force_engine)
 {
@@ -288,7 +288,7 @@ START_TEST(hairpin_has_three_ways)
 }
 END_TEST
 
-/* --- refresh, lifetime ------------------------------------------------------- */
+/* --- refresh, lifetime ---------------------------------------------------- */
 
 /* Every 20 s for 100 s, from outside or from inside: is it still there? */
 static bool lasts(const struct nat *nat, bool force_engine, bool inbound)

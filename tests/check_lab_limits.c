@@ -105,7 +105,7 @@ START_TEST(labs_leave_no_descriptor)
 }
 END_TEST
 
-/* --- the host ---------------------------------------------------------------- */
+/* --- the host ------------------------------------------------------------- */
 
 /* Links, addresses and routes of this process's own namespace. */
 static size_t host_state(char *text, size_t room)
@@ -161,7 +161,7 @@ START_TEST(host_is_left_alone)
 }
 END_TEST
 
-/* --- frames ------------------------------------------------------------------ */
+/* --- frames --------------------------------------------------------------- */
 
 static void tcp_pair(struct world *w, int *client, int *server)
 {

@@ -114,7 +114,7 @@ LAB_TEST(set_to_none_and_back)
 			  world_ip(w, HOME));
 }
 
-/* --- blocks ---------------------------------------------------------------- */
+/* --- blocks --------------------------------------------------------------- */
 
 static void check_block(struct world *w, unsigned x, unsigned y, int from,
 			int to_fd, struct endpoint to)

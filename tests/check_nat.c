@@ -281,7 +281,7 @@ START_TEST(sets_are_those_of_the_text)
 }
 END_TEST
 
-/* --- the kernel takes them ------------------------------------------------- */
+/* --- the kernel takes them ------------------------------------------------ */
 
 static void load(const char *name)
 {

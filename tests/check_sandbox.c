@@ -43,7 +43,7 @@ static struct namespaces look(void)
 				   inode_of("/proc/self/ns/pid")};
 }
 
-/* --- what it is inside ----------------------------------------------------- */
+/* --- what it is inside ---------------------------------------------------- */
 
 static int return_arg(void *arg)
 {
@@ -123,7 +123,7 @@ START_TEST(standard_streams_pass_through)
 }
 END_TEST
 
-/* --- deaths and signals ---------------------------------------------------- */
+/* --- deaths and signals --------------------------------------------------- */
 
 /* Says that it is there, then waits with a child of its own. */
 static int wait_with_child(void *arg)
@@ -256,7 +256,7 @@ START_TEST(signal_handlers_are_given_back)
 }
 END_TEST
 
-/* --- probe ----------------------------------------------------------------- */
+/* --- probe ---------------------------------------------------------------- */
 
 START_TEST(probe_says_what_is_there)
 {

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libwire.a
 libwire_a_SOURCES = \
 	wire/err.c wire/err.h \
 	wire/endpoint.c wire/endpoint.h \
+	wire/bytes.h \
 	wire/cursor.c wire/cursor.h \
 	wire/packet.c wire/packet.h \
 	wire/stun.c wire/stun.h \

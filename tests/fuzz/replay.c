@@ -3,9 +3,9 @@
  * replay: feeds a fuzz target its corpus without a fuzzer.
  *
  * Arguments are files and directories (read one level deep). Without any,
- * replay_NAME takes the corpus tests/fuzz/corpus/NAME below $NATRIG_SRCDIR: that
- * is how `make check` calls it. Fails where no file was found: a corpus that got
- * lost must not pass for one that holds.
+ * replay_NAME takes the corpus tests/fuzz/corpus/NAME below $NATRIG_SRCDIR:
+ * that is how `make check` calls it. Fails where no file was found: a corpus
+ * that got lost must not pass for one that holds.
  */
 #include <dirent.h>
 #include <errno.h>

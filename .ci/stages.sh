@@ -106,6 +106,17 @@ real_clients() {
 	return "$status"
 }
 
+build_again() {
+	rm -rf "$1/build"
+	mkdir "$1/build"
+	(
+		cd "$1/build"
+		quietly ../configure --quiet
+		quietly make -s -j "$jobs"
+		quietly make -s -j "$jobs" check TESTS=
+	)
+}
+
 # A throw-away copy, and a user who may nothing. The whole-program tests run
 # natrig as this very user beside root already, so here are those that do not.
 unprivileged() {
@@ -114,6 +125,8 @@ unprivileged() {
 	local nobody=(setpriv --reuid=nobody --regid=nogroup --clear-groups
 		--inh-caps=-all env HOME="$copy" USER=nobody)
 	cp -a "$source_dir" "$copy"
+	# What is built looks for its sources where they were.
+	"${nobody[@]}" test -r "$source_dir/configure.ac" || build_again "$copy"
 	chown -R nobody:nogroup "$copy"
 	cd "$copy"
 	check_with "${nobody[@]}" make -C build || status=$?
@@ -170,7 +183,7 @@ memcheck() {
 fuzz_one() {
 	local name=${1##*/fuzz_} status=0
 	mkdir -p "found/$name"
-	"$1" -max_total_time=4 -verbosity=0 -print_final_stats=0 \
+	"$1" -max_total_time=2 -verbosity=0 -print_final_stats=0 \
 		"found/$name" "$2/$name" >"found/$name.log" 2>&1 || status=$?
 	[ "$status" -eq 0 ] || tail -n 40 "found/$name.log"
 	printf '%-12s %s inputs found\n' "$name" \

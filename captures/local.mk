@@ -82,7 +82,8 @@ tests_check_recorder_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_recording_SOURCES = tests/check_recording.c tests/recording_maker.h
 tests_check_recording_LDADD = $(captures_libs) $(CHECK_LIBS)
 tests_check_recording_damage_SOURCES = \
-	tests/check_recording_damage.c tests/recording_maker.h
+	tests/check_recording_damage.c tests/recording_maker.h \
+	tests/valgrind.h
 tests_check_recording_damage_LDADD = $(captures_libs) $(CHECK_LIBS)
 endif
 

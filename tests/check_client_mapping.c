@@ -241,7 +241,7 @@ Suite *client_mapping_suite(void)
 	tcase_add_test(t, error_then_again);
 	tcase_add_test(t, dead_service_is_searched_again);
 	tcase_add_test(t, idle_lapses);
-	tcase_add_loop_test(t, renewed_in_use, 0, unless_valgrind(2, 1));
+	tcase_add_loop_test(t, renewed_in_use, 0, unless_valgrind(2, 0));
 	tcase_add_test(t, daemon_comes_late_and_no_relay);
 	tcase_add_test(t, late_daemon_is_asked_at_the_second_look);
 	tcase_add_test(t, daemon_comes_late);

@@ -14,6 +14,7 @@
 #include <sodium.h>
 
 #include "tests/hex.h"
+#include "tests/valgrind.h"
 #include "wire/disco.h"
 
 static const char a_pub[] =
@@ -313,9 +314,10 @@ END_TEST
 START_TEST(a_flipped_bit_does_not_open)
 {
 	size_t size_bytes = bytes_of(vectors[_i]);
+	const size_t step = (size_t)unless_valgrind(1, 13);
 	struct disco_message m;
 
-	for (size_t bit = 0; bit < size_bytes * 8; bit++) {
+	for (size_t bit = 0; bit < size_bytes * 8; bit += step) {
 		/* X25519 ignores the top bit of a public key (RFC 7748 5). */
 		bool ignored = bit == (6 + 31) * 8 + 7;
 

@@ -7,6 +7,7 @@
 #include <check.h>
 
 #include "tests/recording_maker.h"
+#include "tests/valgrind.h"
 
 static const char *const samples[] = {
 	"text2pcap-us.pcap",   "text2pcap-ns.pcap", "dumpcap-sll.pcap",
@@ -311,9 +312,10 @@ START_TEST(survives_flipped_bits)
 	struct recording *rec;
 	struct err err;
 	struct bytes b;
+	const size_t step = (size_t)unless_valgrind(1, 13);
 
 	sample_load(samples[_i], &b);
-	for (size_t bit = 0; bit < 8 * b.size; bit++) {
+	for (size_t bit = 0; bit < 8 * b.size; bit += step) {
 		b.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		if (!recording_parse(b.data, b.size, "f", &rec, &err))
 			touch(rec);
@@ -338,9 +340,10 @@ START_TEST(survives_random_bytes)
 	struct bytes whole, b;
 	struct recording *rec;
 	struct err err;
+	const int often = unless_valgrind(4000, 300);
 
 	sample_load(samples[_i], &whole);
-	for (int i = 0; i < 4000; i++) {
+	for (int i = 0; i < often; i++) {
 		b = whole;
 		for (uint32_t n = next_random(&state) % 6; n; n--) {
 			at = next_random(&state) % (uint32_t)b.size;

@@ -55,6 +55,16 @@ START_TEST(a_mapping_by_port_alone_is_not_independent)
 }
 END_TEST
 
+START_TEST(ports_that_are_equal_by_chance_are_no_rule)
+{
+	struct world_case c = {.nat = {.mapping = PROBE_APD,
+				       .ports = WORLD_RANDOM,
+				       .chance = true}};
+
+	assert_found(world_probe(&c), PROBE_MAPPING, PROBE_APD);
+}
+END_TEST
+
 START_TEST(a_second_host_shows_more)
 {
 	struct world_case c = combination(_i);
@@ -467,6 +477,7 @@ int main(void)
 
 	tcase_add_loop_test(one, every_combination_is_told, 0, 45);
 	tcase_add_test(one, a_mapping_by_port_alone_is_not_independent);
+	tcase_add_test(one, ports_that_are_equal_by_chance_are_no_rule);
 	tcase_add_loop_test(one, a_second_host_shows_more, 0, 45);
 	tcase_add_loop_test(one, lost_packets_change_nothing, 0, 45);
 	tcase_add_loop_test(one, garbage_is_passed_over, 0, 45);

@@ -100,6 +100,8 @@ static uint16_t choose_port(struct endpoint inside, uint32_t ip)
 	bool is_taken = taken(ip, inside.port) && !w.c.nat.overload;
 	bool peers = inside.ip == PEER_IP && w.c.nat.ports == WORLD_BLOCK;
 
+	if (w.c.nat.chance && w.mapping_count == 1)
+		return w.mappings[0].outside.port;
 	switch (w.c.nat.ports) {
 	case WORLD_PRESERVE:
 		return is_taken ? 0 : inside.port;

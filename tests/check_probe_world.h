@@ -34,6 +34,7 @@ struct world_nat {
 	bool by_port; /* mapping depends on the destination's port only */
 	enum world_ports ports;
 	enum probe_hairpin hairpin;
+	bool chance; /* the second mapping has the first one's port */
 	bool overload; /* two hosts may have one port */
 	uint16_t taken; /* an outside port that another host has */
 	bool arbitrary; /* pooling: every other mapping has NAT_IP + 1 */

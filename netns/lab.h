@@ -9,7 +9,7 @@
  * after each call.
  *
  * Address plan (deterministic, by order in the plan):
- *   internet   25.0.0.0/8, one bridge in a namespace of its own
+ *   internet   25.0.0.0/8, one segment with a namespace of its own
  *   routers    25.0.x.y, from 25.0.0.1 up (WAN), also hosts on the internet
  *              from 25.128.0.1; servers from 25.255.0.1
  *   LANs       192.168.N.0/24 for the N-th router (10.x.y.0/24 from the 255th)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Blocks. Each is one nft rule in a table of its own, `inet block` in a router
- * (`bridge block` for what a LAN's bridge carries) or `bridge block` in the
+ * (`bridge block` for what a LAN's bridge carries) or `netdev block` in the
  * internet. The tables are written anew at each change: blocks are few. The
  * engine of a router hears packets before nftables does, so it is told as well.
  */
@@ -16,7 +16,7 @@
 
 /* Where a packet is dropped, and by what addresses it is known there. */
 enum place {
-	PLACE_INTERNET, /* bridge: X and Y are both on it */
+	PLACE_INTERNET, /* X and Y are both on it */
 	PLACE_OUT,	/* X's router, as it comes in from the LAN */
 	PLACE_LAN,	/* X's router: its LAN's bridge, for a neighbour */
 	PLACE_IN,	/* Y's router, after translation */
@@ -144,12 +144,34 @@ static void put_chain(const struct lab *lab, FILE *file, enum place place,
 	fprintf(file, "\t}\n");
 }
 
+/*
+ * Where there was a table of blocks before, it is written anew. To delete takes
+ * the kernel a grace period, in which closing its netlink socket waits.
+ */
+static void put_head(FILE *file, const char *family, bool again)
+{
+	if (again)
+		fprintf(file, "table %s block\ndelete table %s block\n",
+			family, family);
+	fprintf(file, "table %s block {\n", family);
+}
+
+/* All that one node on the internet sends to another enters there. */
+static void put_internet_table(const struct lab *lab, FILE *file)
+{
+	put_head(file, "netdev", lab->own->internet_blocks_loaded);
+	put_chain(lab, file, PLACE_INTERNET, NULL,
+		  "\tchain between {\n"
+		  "\t\ttype filter hook ingress device \"internet\" "
+		  "priority filter; policy accept;\n");
+	fprintf(file, "}\n");
+}
+
 static void put_bridge_table(const struct lab *lab, FILE *file,
 			     const struct lab_node *router)
 {
-	fprintf(file, "table bridge block\ndelete table bridge block\n"
-		"table bridge block {\n");
-	put_chain(lab, file, router ? PLACE_LAN : PLACE_INTERNET, router,
+	put_head(file, "bridge", router->own->blocks_loaded);
+	put_chain(lab, file, PLACE_LAN, router,
 		  "\tchain forward {\n"
 		  "\t\ttype filter hook forward priority filter; "
 		  "policy accept;\n");
@@ -160,8 +182,7 @@ static void put_bridge_table(const struct lab *lab, FILE *file,
 static void put_router_table(const struct lab *lab, FILE *file,
 			     const struct lab_node *router)
 {
-	fprintf(file, "table inet block\ndelete table inet block\n"
-		"table inet block {\n");
+	put_head(file, "inet", router->own->blocks_loaded);
 	put_chain(lab, file, PLACE_OUT, router,
 		  "\tchain out {\n"
 		  "\t\ttype filter hook prerouting priority raw; "
@@ -237,7 +258,9 @@ static int load_one(struct lab *lab, const struct lab_node *router,
 		return err_set(err, ENOMEM, "no memory for blocks");
 	if (router)
 		put_router_table(lab, text.file, router);
-	if (!router || router->own->members > 1)
+	else
+		put_internet_table(lab, text.file);
+	if (router && router->own->members > 1)
 		put_bridge_table(lab, text.file, router);
 	if (fclose(text.file) || !text.data) {
 		free(text.data);

@@ -105,8 +105,8 @@ static void put_veth(struct netlink_batch *batch, const struct link_end *near,
 }
 
 /* A bridge that only switches: no spanning tree, no multicast cleverness. */
-static void put_bridge(struct netlink_batch *batch, const char *name,
-		       unsigned ifindex, const uint8_t mac[static 6], int ns_fd)
+static void put_bridge(struct netlink_batch *batch,
+		       const struct lab_iface *iface, int ns_fd)
 {
 	struct nlmsghdr *nlh = netlink_begin(batch, "make a bridge",
 					     RTM_NEWLINK,
@@ -116,12 +116,11 @@ static void put_bridge(struct netlink_batch *batch, const char *name,
 
 	if (!nlh)
 		return;
-	link = put_link(nlh, ifindex);
+	link = put_link(nlh, LAB_INDEX_LAN);
 	link->ifi_flags = link->ifi_change = IFF_UP;
-	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
-	if (ns_fd >= 0)
-		mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)ns_fd);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, iface->name);
+	mnl_attr_put(nlh, IFLA_ADDRESS, 6, iface->mac);
+	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)ns_fd);
 	mnl_attr_put_u32(nlh, IFLA_GSO_MAX_SEGS, 1);
 	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "bridge");
@@ -134,6 +133,56 @@ static void put_bridge(struct netlink_batch *batch, const char *name,
 	netlink_end(batch);
 }
 
+void lab_put_macvlan(struct nlmsghdr *nlh, bool connected)
+{
+	struct nlattr *info, *data;
+
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "macvlan");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	mnl_attr_put_u32(nlh, IFLA_MACVLAN_MODE,
+			 connected ? MACVLAN_MODE_BRIDGE
+				   : MACVLAN_MODE_PRIVATE);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+}
+
+/*
+ * The internet is a switch without a bridge: macvlans of one lower device
+ * reach each other through it. To clear a bridge away, the kernel keeps its
+ * lock on all links for an RCU barrier: 17 ms a lab, in which no other lab can
+ * be built. What is sent to nobody goes to the other end, where nobody is.
+ */
+static void put_internet(struct netlink_batch *batch)
+{
+	static const uint8_t near_mac[6] = {2, 2, 25, 0, 0, 0};
+	static const uint8_t far_mac[6] = {2, 2, 25, 0, 0, 1};
+	const struct link_end near = {"internet", near_mac, LAB_INDEX_INTERNET,
+				      -1, 0};
+	const struct link_end far = {"nowhere", far_mac, LAB_INDEX_NOWHERE, -1,
+				     0};
+
+	put_veth(batch, &near, &far);
+	lab_put_flags(batch, "bring the internet up", LAB_INDEX_NOWHERE, true);
+}
+
+/* Comes up with its namespace's other links. */
+static void put_internet_link(struct netlink_batch *batch,
+			      const struct link_end *end)
+{
+	struct nlmsghdr *nlh = netlink_begin(batch, "make a macvlan",
+					     RTM_NEWLINK,
+					     NLM_F_CREATE | NLM_F_EXCL);
+
+	if (!nlh)
+		return;
+	put_link(nlh, end->ifindex);
+	put_end(nlh, end->name, end->mac, end->ns_fd);
+	mnl_attr_put_u32(nlh, IFLA_LINK, LAB_INDEX_INTERNET);
+	lab_put_macvlan(nlh, true);
+	netlink_end(batch);
+}
+
 static bool has_lan_bridge(const struct lab_node *router)
 {
 	return router->own->members > 1;
@@ -143,22 +192,23 @@ static void put_node_link(struct lab *lab, const struct lab_node *node)
 {
 	const struct lab_iface *iface = &node->ifaces[0];
 	const struct lab_node *router = lab_router_of(lab, node);
+	const struct link_end far = {iface->name, iface->mac, LAB_INDEX_FIRST,
+				     node->ns_fd, 0};
+	struct link_end near;
 	uint8_t port_mac[6];
 	char name[16];
-	struct link_end far = {iface->name, iface->mac, LAB_INDEX_FIRST,
-			       node->ns_fd, 0};
-	struct link_end near = {name, port_mac,
-				LAB_INDEX_PORTS + node->own->index, -1,
-				LAB_INDEX_FIRST};
 
+	if (!router) {
+		put_internet_link(&lab->own->batch, &far);
+		return;
+	}
+	near = (struct link_end){name, port_mac,
+				 LAB_INDEX_PORTS + node->own->index,
+				 router->ns_fd, LAB_INDEX_LAN};
 	snprintf(name, sizeof(name), "port%u", node->own->index);
 	memcpy(port_mac, iface->mac, 6);
 	port_mac[1] = 1;
-	if (router) {
-		near.ns_fd = router->ns_fd;
-		near.bridge = LAB_INDEX_LAN;
-	}
-	if (router && !has_lan_bridge(router)) {
+	if (!has_lan_bridge(router)) {
 		near.name = router->ifaces[1].name;
 		near.mac = router->ifaces[1].mac;
 		near.ifindex = LAB_INDEX_LAN;
@@ -171,8 +221,8 @@ static void put_node_link(struct lab *lab, const struct lab_node *node)
 static void put_lan_bridge(struct lab *lab, const struct lab_node *router)
 {
 	if (router->plan.kind == LAB_ROUTER && router->own->members != 1)
-		put_bridge(&lab->own->batch, router->ifaces[1].name,
-			   LAB_INDEX_LAN, router->ifaces[1].mac, router->ns_fd);
+		put_bridge(&lab->own->batch, &router->ifaces[1],
+			   router->ns_fd);
 }
 
 static int send_links(struct lab *lab, bool all, struct err *err)
@@ -185,11 +235,10 @@ static int send_links(struct lab *lab, bool all, struct err *err)
 
 static int make_links(struct lab *lab, struct err *err)
 {
-	static const uint8_t mac[6] = {2, 2, 25, 0, 0, 0};
 	int code = 0;
 
 	lab_put_flags(&lab->own->batch, "bring lo up", LAB_INDEX_LO, true);
-	put_bridge(&lab->own->batch, "internet", LAB_INDEX_FIRST, mac, -1);
+	put_internet(&lab->own->batch);
 	for (unsigned i = 0; i < lab->count && !code; i++) {
 		put_lan_bridge(lab, &lab->nodes[i]);
 		code = send_links(lab, false, err);

@@ -20,23 +20,23 @@
 #define SETTLE_US 30000000
 
 /*
- * Only veths have a peer (IFLA_LINK); a bridge without members may stay down,
- * and loopback has no state.
+ * Only what has a peer or a lower device has IFLA_LINK; a bridge without
+ * members may stay down, and loopback has no state.
  */
 static int on_link(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *attr;
-	bool *settled = arg, is_veth = false;
+	bool *settled = arg, has_other = false;
 	uint8_t state = IF_OPER_UP;
 
 	netlink_for_each_in(attr, nlh, sizeof(*link)) {
 		if (mnl_attr_get_type(attr) == IFLA_LINK)
-			is_veth = true;
+			has_other = true;
 		else if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
 			state = mnl_attr_get_u8(attr);
 	}
-	if (is_veth && (link->ifi_flags & IFF_UP) && state != IF_OPER_UP)
+	if (has_other && (link->ifi_flags & IFF_UP) && state != IF_OPER_UP)
 		*settled = false;
 	return MNL_CB_OK;
 }
@@ -119,6 +119,36 @@ static int set_far_end(struct lab *lab, struct netlink *nl, unsigned ifindex,
 }
 
 /*
+ * What is on the internet has no end there. In private mode it reaches nobody
+ * and nobody reaches it; with its protocol down it has no carrier.
+ */
+static int set_internet_link(struct lab *lab, const struct lab_node *node,
+			     bool up, struct err *err)
+{
+	struct netlink_batch *batch = &lab->own->batch;
+	struct nlmsghdr *nlh;
+	struct ifinfomsg *link;
+	struct netlink nl;
+	int code = open_in(lab, node, &nl, err);
+
+	if (code)
+		return code;
+	nlh = netlink_begin(batch, "set a link up or down", RTM_NEWLINK, 0);
+	if (nlh) {
+		link = netlink_extra(nlh, sizeof(*link));
+		link->ifi_index = LAB_INDEX_FIRST;
+		mnl_attr_put_u8(nlh, IFLA_PROTO_DOWN, !up);
+		lab_put_macvlan(nlh, up);
+		netlink_end(batch);
+	}
+	code = netlink_send(&nl, batch, node->plan.name, 0, err);
+	if (!code && up)
+		code = lab_settle(&nl, LAB_INDEX_FIRST, node->plan.name, err);
+	netlink_close(&nl);
+	return code;
+}
+
+/*
  * The far end is what goes down, so that the node keeps its addresses and
  * routes, as with a cable pulled, and a recorder on it keeps its handle.
  */
@@ -129,11 +159,8 @@ int lab_link(struct lab *lab, struct lab_node *node, bool up, struct err *err)
 	struct netlink nl;
 	int code;
 
-	if (!router) {
-		code = set_far_end(lab, &lab->own->internet, ifindex, up,
-				   node->plan.name, err);
-		return code || !up ? code : settle_node(lab, node, err);
-	}
+	if (!router)
+		return set_internet_link(lab, node, up, err);
 	if (router->own->members == 1)
 		ifindex = LAB_INDEX_LAN;
 	code = open_in(lab, router, &nl, err);

@@ -66,19 +66,19 @@ static int check_node(const struct lab_plan *plan, unsigned i, struct err *err)
 
 int lab_plan_check(const struct lab_plan *plan, struct err *err)
 {
-	unsigned ports = 0;
+	unsigned direct = 0;
 	int code;
 
 	for (unsigned i = 0; i < plan->count; i++) {
 		code = check_node(plan, i, err);
 		if (code)
 			return code;
-		ports += plan->nodes[i].router < 0;
+		direct += plan->nodes[i].router < 0;
 	}
-	if (ports > LAB_INTERNET_MAX_PORTS)
-		return err_set(err, E2BIG, "%u nodes on the internet: its "
-			       "bridge has %d ports; put some behind a router",
-			       ports, LAB_INTERNET_MAX_PORTS);
+	if (direct > LAB_INTERNET_MAX_NODES)
+		return err_set(err, E2BIG, "%u nodes on the internet: at most "
+			       "%d can be; put some behind a router", direct,
+			       LAB_INTERNET_MAX_NODES);
 	return 0;
 }
 

@@ -274,7 +274,7 @@ static void make_outbox(struct outbox *o)
 	}
 }
 
-/* A bridge floods what it knows no port for: that is for other machines. */
+/* A LAN's bridge floods what it knows no port for: others' packets. */
 static void take_message(struct natbox *b, uint64_t now_us,
 			 enum engine_side from, unsigned i)
 {

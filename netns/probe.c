@@ -76,7 +76,7 @@ static int try_sandbox(struct err *err)
 	return 0;
 }
 
-/* The smallest lab that has everything: veth, bridge, NAT. */
+/* The smallest lab that has everything: macvlan, veth, bridge, NAT. */
 static int try_lab(unsigned hosts, unsigned portmap, struct err *err)
 {
 	struct lab_plan_node nodes[3] = {
@@ -99,7 +99,7 @@ static int try_lab(unsigned hosts, unsigned portmap, struct err *err)
 	return code;
 }
 
-static int try_veth(struct err *err)
+static int try_router(struct err *err)
 {
 	return try_lab(1, 0, err);
 }
@@ -109,44 +109,49 @@ static int try_lan(struct err *err)
 	return try_lab(2, 0, err);
 }
 
-static int try_nft(struct err *err)
+static int try_words(const char *words, struct err *err)
 {
 	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	const char *words;
+	const char *said;
 	int code = 0;
 
 	if (!nft)
 		return err_set(err, ENOMEM, "no nftables context");
 	nft_ctx_buffer_error(nft);
-	if (nft_run_cmd_from_buffer(nft, "table inet t {\n"
-				    "chain c {\n"
-				    "type nat hook postrouting priority 0\n"
-				    "masquerade fully-random\n"
-				    "}\n}\n")) {
-		words = nft_ctx_get_error_buffer(nft);
+	if (nft_run_cmd_from_buffer(nft, words)) {
+		said = nft_ctx_get_error_buffer(nft);
 		code = err_set(err, EOPNOTSUPP, "%.150s",
-			       words ? words : "refused");
+			       said ? said : "refused");
 	}
 	nft_ctx_free(nft);
 	return code;
 }
 
+static int try_nft(struct err *err)
+{
+	return try_words("table inet t {\n"
+			 "chain c {\n"
+			 "type nat hook postrouting priority 0\n"
+			 "masquerade fully-random\n"
+			 "}\n}\n", err);
+}
+
 static int try_bridge_filter(struct err *err)
 {
-	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	int code = 0;
+	return try_words("table bridge t {\n"
+			 "chain c {\n"
+			 "type filter hook forward priority 0\n"
+			 "ip saddr 25.0.0.1 drop\n"
+			 "}\n}\n", err);
+}
 
-	if (!nft)
-		return err_set(err, ENOMEM, "no nftables context");
-	nft_ctx_buffer_error(nft);
-	if (nft_run_cmd_from_buffer(nft, "table bridge t {\n"
-				    "chain c {\n"
-				    "type filter hook forward priority 0\n"
-				    "ip saddr 25.0.0.1 drop\n"
-				    "}\n}\n"))
-		code = err_set(err, EOPNOTSUPP, "a bridge filter is refused");
-	nft_ctx_free(nft);
-	return code;
+static int try_ingress_filter(struct err *err)
+{
+	return try_words("table netdev t {\n"
+			 "chain c {\n"
+			 "type filter hook ingress device lo priority 0\n"
+			 "ip saddr 25.0.0.1 drop\n"
+			 "}\n}\n", err);
 }
 
 static int try_conntrack(struct err *err)
@@ -222,10 +227,12 @@ static const struct probe probes[] = {
 	{"nf_tables bridge filter", try_bridge_filter,
 	 "modprobe nf_tables_bridge (or a kernel with NF_TABLES_BRIDGE)", true,
 	 true},
+	{"nf_tables ingress filter", try_ingress_filter,
+	 "a kernel with NETFILTER_INGRESS and NF_TABLES_NETDEV", true, true},
 	{"conntrack via ctnetlink", try_conntrack,
 	 "modprobe nf_conntrack_netlink", true, true},
-	{"veth, bridge and a router", try_veth, "modprobe veth bridge", true,
-	 true},
+	{"veth, macvlan and a router", try_router, "modprobe veth macvlan",
+	 true, true},
 	{"several hosts on a LAN", try_lan, "modprobe veth bridge", true, true},
 	{"packet sockets", try_packet_socket, "modprobe af_packet", true, true},
 	{"open files", try_files,

@@ -3,7 +3,10 @@
 #include "tests/check_lab_world.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,15 +68,18 @@ LAB_TEST(renumber_gives_an_unused_address)
 	expect_inward(&p, true);
 }
 
-static void check_link(struct world *w, unsigned index)
+static void check_pair_link(struct world *w, struct pair p, unsigned index)
 {
-	struct pair p = open_pair(w, "easy");
-
 	ok(lab_link(w->lab, world_node(w, index), false, err));
 	expect_inward(&p, false);
 	ok(lab_link(w->lab, world_node(w, index), true, err));
 	p.seen = udp_seen(p.a, p.s, at(world_ip(w, S), 3478));
 	expect_inward(&p, true);
+}
+
+static void check_link(struct world *w, unsigned index)
+{
+	check_pair_link(w, open_pair(w, "easy"), index);
 }
 
 LAB_TEST(link_of_a_host_goes_and_comes)
@@ -84,6 +90,44 @@ LAB_TEST(link_of_a_host_goes_and_comes)
 LAB_TEST(link_of_a_router_goes_and_comes)
 {
 	check_link(w, HOME);
+}
+
+/* The kernel tells of a carrier that is gone a moment later. */
+static void expect_carrier(struct world *w, unsigned index, bool expected)
+{
+	struct ifreq request = {.ifr_name = "eth0"};
+	int fd = udp_open(w, index, 0);
+	bool found = !expected;
+
+	for (int i = 0; i < LONG_MS && found != expected; i++) {
+		ck_assert_int_eq(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+		ck_assert(request.ifr_flags & IFF_UP);
+		found = request.ifr_flags & IFF_RUNNING;
+		poll(NULL, 0, found != expected);
+	}
+	close(fd);
+	ck_assert_int_eq(found, expected);
+}
+
+/* Nothing is sent, nothing heard, and the server itself can tell. */
+LAB_TEST(link_of_a_server_goes_and_comes)
+{
+	struct pair p = open_pair(w, "easy");
+	int t = udp_open(w, T, 3478);
+
+	check_pair_link(w, p, S);
+	udp_seen(p.s, t, at(world_ip(w, T), 3478));
+	expect_carrier(w, S, true);
+	ok(lab_link(w->lab, world_node(w, S), false, err));
+	expect_carrier(w, S, false);
+	expect_carrier(w, T, true);
+	udp_send(p.s, at(world_ip(w, T), 3478), "cut off");
+	udp_expect_nothing(t);
+	udp_send(t, at(world_ip(w, S), 3478), "cut off");
+	udp_expect_nothing(p.s);
+	ok(lab_link(w->lab, world_node(w, S), true, err));
+	expect_carrier(w, S, true);
+	udp_seen(t, p.s, at(world_ip(w, S), 3478));
 }
 
 LAB_TEST(set_changes_behaviour_and_keeps_flows)
@@ -204,6 +248,7 @@ TCase *router_tests(void)
 	tcase_add_test(routers, renumber_gives_an_unused_address);
 	tcase_add_test(routers, link_of_a_host_goes_and_comes);
 	tcase_add_test(routers, link_of_a_router_goes_and_comes);
+	tcase_add_test(routers, link_of_a_server_goes_and_comes);
 	tcase_add_test(routers, set_changes_behaviour_and_keeps_flows);
 	tcase_add_test(routers, set_to_none_and_back);
 	tcase_add_test(routers, block_from_a_host_to_a_server);

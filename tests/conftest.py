@@ -14,6 +14,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,20 @@ import pytest
 
 from helpers import IS_ROOT, SOURCE, USERS, Natrig
 from natrig_orchestra.pytest_plugin import find_natrig
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Spread the tests that take long over xdist's workers.
+
+    Each worker begins with a row of tests, so neighbours of one file that take
+    long would be one worker's. Scenarios, which are many and quick, come last.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(
+            key=lambda item: zlib.crc32(item.nodeid.encode())
+            if item.path.parent == SOURCE / "tests"
+            else 1 << 32
+        )
 
 
 @pytest.fixture(scope="session")
@@ -72,11 +87,19 @@ def natrig(
     return Natrig(user.pw_name, stage / "natrig", stage / "scenarios", work, prefix, environment)
 
 
+@pytest.fixture(scope="session")
+def missing() -> dict[str, list[str]]:
+    """Remember what each user lacks for labs: that stays the same."""
+    return {}
+
+
 @pytest.fixture
-def lab(natrig: Natrig) -> Natrig:
+def lab(natrig: Natrig, missing: dict[str, list[str]]) -> Natrig:
     """Give a natrig that can run labs here; skip with its reason if not."""
-    doctor = natrig.run("doctor")
-    if doctor.returncode == 3:
-        missing = [line for line in doctor.stdout.splitlines() if "MISSING" in line]
-        pytest.skip(f"natrig cannot run labs as {natrig.user}: {'; '.join(missing)}")
+    if natrig.user not in missing:
+        doctor = natrig.run("doctor")
+        lines = [line for line in doctor.stdout.splitlines() if "MISSING" in line]
+        missing[natrig.user] = (lines or ["see natrig doctor"]) if doctor.returncode == 3 else []
+    if missing[natrig.user]:
+        pytest.skip(f"natrig cannot run labs as {natrig.user}: {'; '.join(missing[natrig.user])}")
     return natrig

@@ -244,7 +244,7 @@ def test_instants_have_no_length(lab: Natrig) -> None:
 def test_a_machine_that_stands_still(lab: Natrig) -> None:
     """Where nothing runs for a second, again and again, lab time does not run either."""
     path = lab.scenarios / "seed" / "16-oracle-6-disco.yaml"
-    process = lab.start("run", "--quiet", path)
+    process = lab.start("run", "--quiet", "--jobs", 1, path, path)
     stops = 0
     while process.poll() is None:
         # Not waited for but what is tested: it runs a little, and stands still for long.

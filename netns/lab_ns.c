@@ -222,9 +222,6 @@ static int make_all(struct making *m, struct netlink *sockets, struct err *err)
 		return code;
 	look_at_sysctls(m);
 	code = set_sysctls(m, all_sysctls, COUNT(all_sysctls), err);
-	if (!code)
-		code = set_sysctls(m, bridge_sysctls, COUNT(bridge_sysctls),
-				   err);
 	for (unsigned i = 0; i < lab->count && !code; i++)
 		code = make_node(m, &lab->nodes[i], &sockets[i], err);
 	return code;

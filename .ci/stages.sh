@@ -39,17 +39,24 @@ quietly() {
 	}
 }
 
-# build_in NAME OPTION...: configures and builds everything in a directory of
-# its own, where that has not been done, and stays in it.
+# build DIR SOURCE OPTION...: configures and builds everything in DIR, where that
+# has not been done, and stays in it.
+build() {
+	local dir=$1 source=$2
+	shift 2
+	mkdir -p "$dir"
+	cd "$dir"
+	[ -f Makefile ] || quietly "$source/configure" --quiet "$@"
+	quietly make -s -j "$jobs"
+	quietly make -s -j "$jobs" check TESTS=
+}
+
+# build_in NAME OPTION...: the same from the tree, in a directory of that name.
 build_in() {
 	local dir=$work/$1
 	shift
 	[ -x configure ] || ./autogen.sh
-	mkdir -p "$dir"
-	cd "$dir"
-	[ -f Makefile ] || quietly "$source_dir/configure" --quiet "$@"
-	quietly make -s -j "$jobs"
-	quietly make -s -j "$jobs" check TESTS=
+	build "$dir" "$source_dir" "$@"
 }
 
 # Runs the Check programs; shows Check's closing line of each. "$@": how make
@@ -106,17 +113,6 @@ real_clients() {
 	return "$status"
 }
 
-build_again() {
-	rm -rf "$1/build"
-	mkdir "$1/build"
-	(
-		cd "$1/build"
-		quietly ../configure --quiet
-		quietly make -s -j "$jobs"
-		quietly make -s -j "$jobs" check TESTS=
-	)
-}
-
 # A throw-away copy, and a user who may nothing. The whole-program tests run
 # natrig as this very user beside root already, so here are those that do not.
 unprivileged() {
@@ -126,7 +122,10 @@ unprivileged() {
 		--inh-caps=-all env HOME="$copy" USER=nobody)
 	cp -a "$source_dir" "$copy"
 	# What is built looks for its sources where they were.
-	"${nobody[@]}" test -r "$source_dir/configure.ac" || build_again "$copy"
+	if ! "${nobody[@]}" test -r "$source_dir/configure.ac"; then
+		rm -rf "$copy/build"
+		(build "$copy/build" ..)
+	fi
 	chown -R nobody:nogroup "$copy"
 	cd "$copy"
 	check_with "${nobody[@]}" make -C build || status=$?
